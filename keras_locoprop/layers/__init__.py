@@ -1,0 +1,12 @@
+from keras_locoprop.layers import dense as dense
+from keras_locoprop.layers.layer_kind import LayerKind
+from keras_locoprop.layers.layer_kind import layer_kind_of
+from keras_locoprop.layers.layer_kind import register_layer_kind
+from keras_locoprop.layers.layer_kind import registered_layer_kinds
+
+__all__ = [
+    "LayerKind",
+    "layer_kind_of",
+    "register_layer_kind",
+    "registered_layer_kinds",
+]

@@ -1,0 +1,16 @@
+from keras_locoprop.losses import exponential as exponential
+from keras_locoprop.losses import piecewise_linear as piecewise_linear
+from keras_locoprop.losses import saturating as saturating
+from keras_locoprop.losses.matching_loss import MatchingLoss
+from keras_locoprop.losses.registry import is_non_monotone
+from keras_locoprop.losses.registry import matching_loss_of
+from keras_locoprop.losses.registry import register_matching_loss
+from keras_locoprop.losses.registry import registered_matching_losses
+
+__all__ = [
+    "MatchingLoss",
+    "is_non_monotone",
+    "matching_loss_of",
+    "register_matching_loss",
+    "registered_matching_losses",
+]

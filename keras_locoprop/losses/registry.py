@@ -1,0 +1,100 @@
+"""Which activation has which matching loss."""
+
+import keras
+
+from keras_locoprop.losses.matching_loss import MatchingLoss
+from keras_locoprop.losses.matching_loss import check_is_gradient
+
+_LOSSES = {}
+_NON_MONOTONE = [
+    keras.activations.gelu,
+    keras.activations.glu,
+    keras.activations.hard_silu,
+    keras.activations.mish,
+    keras.activations.silu,
+]
+
+
+def register_matching_loss(
+    activation, potential, name=None, elementwise=True
+):
+    """Gives an activation function of your own a matching loss.
+
+    Layers whose `activation` is this very function are then trained by the
+    matching loss `F(z) - a · z` (gradient `f(z) - a`) instead of by the squared
+    loss.
+
+    Args:
+        activation: Callable `f` on tensors, non-decreasing (elementwise) or the
+            gradient of a convex function (`elementwise=False`).
+        potential: Callable `F` on tensors with `∇F = f`. Elementwise, or, with
+            `elementwise=False`, mapping `(..., units)` to `(...)`. A constant
+            added to it changes nothing.
+        name: String. How `coverage` calls the loss. Defaults to the function's
+            own name.
+        elementwise: Boolean. Whether `f` acts on each unit by itself. Defaults
+            to `True`.
+
+    Returns:
+        The registered `MatchingLoss`.
+
+    Raises:
+        ValueError: If `potential` does not have `activation` as its gradient,
+            or if `activation` decreases somewhere, both checked on a grid.
+
+    Example:
+
+    >>> from keras import ops
+    >>> def cube_root_free(z):
+    ...     return z + z**3
+    >>> loss = register_matching_loss(
+    ...     cube_root_free, lambda z: 0.5 * z**2 + 0.25 * z**4
+    ... )
+    >>> loss.name
+    'cube_root_free'
+
+    Reference:
+        Amid, Anil, Warmuth, [LocoProp](https://arxiv.org/abs/2106.06199),
+        Section 3, equation of the matching loss.
+    """
+    for argument, value in (
+        ("activation", activation),
+        ("potential", potential),
+    ):
+        if not callable(value):
+            raise ValueError(
+                f"`{argument}` must be callable. "
+                f"Received: {argument}={value}"
+            )
+    check_is_gradient(activation, potential, elementwise)
+    name = name or getattr(activation, "__name__", None) or str(activation)
+    return add(MatchingLoss(name, activation, potential, elementwise))
+
+
+def add(loss):
+    """Registers a loss that is known to be right."""
+    _LOSSES[loss.activation] = loss
+    return loss
+
+
+def matching_loss_of(activation):
+    """The matching loss of an activation function, or `None` if it has none."""
+    if activation is None:
+        activation = keras.activations.linear
+    name = getattr(activation, "__name__", None)
+    if name and getattr(keras.ops, name, None) is activation:
+        activation = getattr(keras.activations, name, activation)
+    try:
+        return _LOSSES.get(activation)
+    except TypeError:  # An unhashable callable cannot have been registered.
+        return None
+
+
+def is_non_monotone(activation):
+    """Whether this is a Keras activation that no matching loss can exist for."""
+    return activation in _NON_MONOTONE
+
+
+def registered_matching_losses():
+    """All registered losses, in order of registration."""
+    return list(_LOSSES.values())

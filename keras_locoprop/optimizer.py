@@ -1,0 +1,350 @@
+"""LocoProp: configuration, validation, state."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+from keras_locoprop.solvers import FallbackSolver
+from keras_locoprop.solvers import IterativeSolver
+from keras_locoprop.validation import check_arguments
+
+_DEFAULT_LEARNING_RATE = 1e-4
+
+
+def default_inner_optimizer():
+    """RMSprop with heavy momentum, as in the paper's experiments."""
+    return keras.optimizers.RMSprop(
+        learning_rate=_DEFAULT_LEARNING_RATE, rho=0.9, momentum=0.99
+    )
+
+
+@keras.saving.register_keras_serializable("keras_locoprop")
+class LocoProp(keras.optimizers.Optimizer):
+    r"""Optimizer that trains each layer on a local problem of its own.
+
+    One forward and one backward pass per batch give, for every layer
+    `z = xW + b`, `y = f(z)`, its inputs, its pre-activations and the gradient
+    `g` of each example's loss at them. They set a target for the layer,
+
+    - `a = f(z) - γ g` for LocoProp-M (`variant="matching"`), where the local
+      loss is the matching loss of `f`, with gradient `xᵀ(f(z') - a)`;
+    - `a = z - γ g` for LocoProp-S (`variant="squared"`), where it is
+      `½‖z' - a‖²`;
+
+    and `inner_steps` steps of a first-order optimizer bring the layer closer to
+    it, all layers side by side. Together these steps act like a second-order
+    update, without matrices of the size of a layer's curvature.
+
+    The model has to be a `keras_locoprop.Model`, a `keras_locoprop.Sequential`,
+    or a Keras model that went through `keras_locoprop.prepare`.
+
+    Args:
+        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`
+            or a callable without arguments. The rate of the inner steps: step
+            `k` of `T` uses `learning_rate · max(1 - k/T, inner_decay)`.
+            Defaults to the rate of `inner_optimizer` if that is given, and to
+            `{rate}` otherwise.
+        activation_learning_rate: Float γ: how far targets move along the
+            gradient. Defaults to `{gamma}`.
+        variant: `"matching"` or `"squared"`. Layers whose activation has no
+            matching loss use the squared one. Defaults to `"matching"`.
+        gradient_scaling: `"relative"` divides `g` by its root mean square over
+            the network and the batch, so that γ does not depend on the scale of
+            the loss; `"absolute"` is the paper's γ, per example. Defaults to
+            `"relative"`.
+        inner_steps: Integer `T`. Defaults to `{steps}`.
+        inner_batch_size: Integer, the rows that each inner step uses; steps
+            take different rows in turn. `"all"`: every row in every step.
+            `None`: `T` slices, so that the steps together pass over the batch
+            once, but no slice below 32 rows. Defaults to `None`.
+        inner_decay: Float in `[0, 1]`: the floor of the decay within one solve.
+            Defaults to `0.25`.
+        inner_optimizer: Any Keras optimizer: instance, config or name. It works
+            on copies of its own; its slots persist from batch to batch.
+            Defaults to `None`: `RMSprop(rho=0.9, momentum={momentum})`.
+        proximal: Float: the strength of the term `½ proximal ‖W - W_t‖²` that
+            holds weights near where they were. Defaults to `0.0`.
+        fallback_optimizer: Any Keras optimizer: instance, config or name. It
+            trains the weights that have no local problem, from the same
+            backward pass, at its own learning rate. Defaults to `"adam"`.
+        exclude: List of layer names or regular expressions, matched against a
+            layer's whole name or path: layers that go to the fallback. Defaults
+            to `None`.
+        **kwargs: Keras's optimizer arguments: `weight_decay`, `clipnorm`,
+            `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
+            `ema_overwrite_frequency`, `loss_scale_factor`,
+            `gradient_accumulation_steps`, `name`. They act on the displacement
+            of each weight over a step, where a built-in optimizer has the
+            gradient.
+
+    Attributes:
+        skipped_steps: `keras.Variable`, the number of batches whose loss or
+            displacement was not finite. Such a batch changes nothing.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> model = keras_locoprop.Sequential(
+    ...     [
+    ...         keras.layers.Dense(16, activation="tanh"),
+    ...         keras.layers.Dense(1),
+    ...     ]
+    ... )
+    >>> model.compile(optimizer=keras_locoprop.LocoProp(), loss="mse")
+    >>> x = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> history = model.fit(x, x**2, epochs=2, verbose=0)
+    >>> int(model.optimizer.iterations)
+    4
+
+    Reference:
+        Amid, Anil, Warmuth, [LocoProp: Enhancing BackProp via Local Loss
+        Optimization](https://arxiv.org/abs/2106.06199), AISTATS 2022.
+    """
+
+    def __init__(
+        self,
+        learning_rate=None,
+        activation_learning_rate=0.03,
+        variant="matching",
+        gradient_scaling="relative",
+        inner_steps=5,
+        inner_batch_size=None,
+        inner_decay=0.25,
+        inner_optimizer=None,
+        proximal=0.0,
+        fallback_optimizer="adam",
+        exclude=None,
+        **kwargs,
+    ):
+        own_arguments = {
+            "learning_rate": learning_rate,
+            "activation_learning_rate": activation_learning_rate,
+            "variant": variant,
+            "gradient_scaling": gradient_scaling,
+            "inner_steps": inner_steps,
+            "inner_batch_size": inner_batch_size,
+            "inner_decay": inner_decay,
+            "proximal": proximal,
+            "exclude": exclude,
+        }
+        check_arguments(own_arguments)
+        inner = _resolve_optimizer(
+            "inner_optimizer", inner_optimizer or default_inner_optimizer()
+        )
+        fallback = _resolve_optimizer("fallback_optimizer", fallback_optimizer)
+        if learning_rate is None:
+            learning_rate = inner.get_config()["learning_rate"]
+        if isinstance(learning_rate, dict):
+            learning_rate = keras.saving.deserialize_keras_object(learning_rate)
+        if isinstance(learning_rate, int):
+            learning_rate = float(learning_rate)
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.activation_learning_rate = activation_learning_rate
+        self.variant = variant
+        self.gradient_scaling = gradient_scaling
+        self.inner_steps = inner_steps
+        self.inner_batch_size = inner_batch_size
+        self.inner_decay = inner_decay
+        self.proximal = proximal
+        self.exclude = None if exclude is None else list(exclude)
+        self.skipped_steps = self.add_variable(
+            shape=(), dtype="int", name="skipped_steps"
+        )
+        self._state = _State(
+            inner_config=keras.optimizers.serialize(inner),
+            fallback_config=keras.optimizers.serialize(fallback),
+            solver=IterativeSolver(
+                inner, inner_steps, inner_batch_size, inner_decay, proximal
+            ),
+            fallback=FallbackSolver(fallback),
+        )
+
+    def attach(self, plan):
+        """Tells the optimizer which weights have local problems.
+
+        The train step calls this before the first batch. It may be called again
+        with a plan that trains fewer weights.
+
+        Args:
+            plan: `coverage.Plan` of the model.
+
+        Raises:
+            ValueError: If the optimizer's state was made for another division
+                of the weights.
+        """
+        self._state.attach(plan)
+
+    def build(self, variables):
+        """Creates the optimizer's state for a model's trainable variables."""
+        if self.built:
+            return
+        super().build(variables)
+        self._state.build(list(variables))
+
+    @property
+    def variables(self):
+        return super().variables + self.solver_variables
+
+    @property
+    def solver_variables(self):
+        """The part of the state that a solve changes."""
+        return self._state.variables
+
+    @property
+    def solver(self):
+        """The solver of the local problems."""
+        return self._state.solver
+
+    @property
+    def fallback(self):
+        """The solver of the weights without a local problem."""
+        return self._state.fallback
+
+    @contextlib.contextmanager
+    def accepting_displacements(self):
+        """Within it, `apply` takes displacements in place of gradients."""
+        self._state.accepts_displacements = True
+        try:
+            yield
+        finally:
+            self._state.accepts_displacements = False
+
+    def apply(self, grads, trainable_variables=None):
+        if not self._state.accepts_displacements:
+            raise ValueError(
+                "`LocoProp` trains by layers' inputs and pre-activations, which "
+                "this model's train step does not hand to it. Call "
+                "`keras_locoprop.prepare(model)` before `model.fit`, or build "
+                "the model as a `keras_locoprop.Model` or "
+                "`keras_locoprop.Sequential`."
+            )
+        super().apply(grads, trainable_variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Subtracts a displacement, which has its learning rate in it."""
+        del learning_rate
+        self.assign_sub(variable, ops.cast(gradient, variable.dtype))
+
+    def get_config(self):
+        return super().get_config() | {
+            "activation_learning_rate": self.activation_learning_rate,
+            "variant": self.variant,
+            "gradient_scaling": self.gradient_scaling,
+            "inner_steps": self.inner_steps,
+            "inner_batch_size": self.inner_batch_size,
+            "inner_decay": self.inner_decay,
+            "inner_optimizer": self._state.inner_config,
+            "proximal": self.proximal,
+            "fallback_optimizer": self._state.fallback_config,
+            "exclude": self.exclude,
+            "local_weights": self._state.local_indices,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        local_indices = config.pop("local_weights", None)
+        optimizer = super().from_config(config, custom_objects)
+        optimizer._state.local_indices = local_indices
+        return optimizer
+
+
+class _State:
+    """The solvers and their division of the weights.
+
+    Kept in one plain object, so that Keras, which tracks variables and lists
+    that are attributes of an optimizer, leaves the order of the state to us.
+    """
+
+    def __init__(self, inner_config, fallback_config, solver, fallback):
+        self.inner_config = inner_config
+        self.fallback_config = fallback_config
+        self.solver = solver
+        self.fallback = fallback
+        self.accepts_displacements = False
+        # Positions among the trainable variables. They are saved with the
+        # configuration: a loaded optimizer is built, and its state restored,
+        # before it meets the model.
+        self.local_indices = None
+        self._local_ids = None
+        self._weights = None
+        self._solvers_built = False
+
+    def attach(self, plan):
+        local_ids = {id(weight) for weight in plan.local_weights}
+        if not self._solvers_built:
+            self._local_ids = local_ids
+            self._build_solvers()
+            return
+        known = {
+            id(w): i in self.local_indices for i, w in enumerate(self._weights)
+        }
+        trained = plan.local_weights + plan.fallback_weights
+        for weight in trained:
+            if known.get(id(weight)) != (id(weight) in local_ids):
+                raise ValueError(
+                    f"This `LocoProp` was built for another model, or before "
+                    f"{weight.path} changed between local problem and "
+                    "fallback. Create a new optimizer and compile with it. "
+                    f"Received: {len(trained)} trainable weights, "
+                    f"{len(local_ids)} of them in local problems."
+                )
+
+    def build(self, weights):
+        self._weights = weights
+        self._build_solvers()
+
+    def _build_solvers(self):
+        if self._weights is None or self._solvers_built:
+            return
+        if self._local_ids is not None:
+            self.local_indices = [
+                i
+                for i, weight in enumerate(self._weights)
+                if id(weight) in self._local_ids
+            ]
+        if self.local_indices is None:
+            return
+        local = set(self.local_indices)
+        self.solver.build([w for i, w in enumerate(self._weights) if i in local])
+        self.fallback.build(
+            [w for i, w in enumerate(self._weights) if i not in local]
+        )
+        self._solvers_built = True
+
+    @property
+    def variables(self):
+        if not self._solvers_built:
+            return []
+        return self.solver.variables + self.fallback.variables
+
+
+def _resolve_optimizer(argument, identifier):
+    rule = (
+        f"`{argument}` must be a Keras optimizer, its configuration or its "
+        f"name, other than LocoProp or a loss-scaling optimizer. "
+        f"Received: {argument}={identifier}"
+    )
+    try:
+        optimizer = keras.optimizers.get(identifier)
+    except (TypeError, ValueError) as error:
+        raise ValueError(rule) from error
+    unusable = (LocoProp, keras.optimizers.LossScaleOptimizer)
+    if optimizer is None or isinstance(optimizer, unusable):
+        raise ValueError(rule)
+    for setting in ("use_ema", "gradient_accumulation_steps"):
+        if getattr(optimizer, setting):
+            raise ValueError(
+                f"`{argument}` must not set `{setting}`; give it to `LocoProp` "
+                f"itself. Received: {setting}={getattr(optimizer, setting)}"
+            )
+    return optimizer
+
+
+LocoProp.__doc__ = LocoProp.__doc__.replace(
+    "{rate}", str(_DEFAULT_LEARNING_RATE)
+)

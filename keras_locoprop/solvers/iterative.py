@@ -1,0 +1,88 @@
+"""The paper's solver: a few steps of a first-order optimizer."""
+
+from keras_locoprop import backend
+from keras_locoprop.solvers.keras_optimizer import copy_with_rate
+from keras_locoprop.solvers.keras_optimizer import displacements
+from keras_locoprop.solvers.row_slices import row_slice
+
+
+class IterativeSolver:
+    r"""Minimizes local problems by a first-order optimizer.
+
+    Step `k = 0 … T-1` applies one step of the inner optimizer, at the rate
+    `learning_rate · max(1 - k/T, inner_decay)`, to the gradient of the local
+    loss on that step's slice of the rows, plus `proximal · (W - W_t)`. The
+    problems do not see each other; the optimizer's slots persist from batch to
+    batch.
+
+    Args:
+        inner_optimizer: A `keras.optimizers.Optimizer`, used as a template: the
+            solver works with a copy.
+        inner_steps: Integer `T`.
+        inner_batch_size: Rows per inner step; see `row_slice`.
+        inner_decay: Float.
+        proximal: Float.
+
+    Reference:
+        Amid, Anil, Warmuth, [LocoProp](https://arxiv.org/abs/2106.06199),
+        Algorithm 1.
+    """
+
+    def __init__(
+        self,
+        inner_optimizer,
+        inner_steps,
+        inner_batch_size,
+        inner_decay,
+        proximal,
+    ):
+        self._rate = None
+        self._optimizer = copy_with_rate(inner_optimizer, lambda: self._rate)
+        self.inner_steps = inner_steps
+        self.inner_batch_size = inner_batch_size
+        self.inner_decay = inner_decay
+        self.proximal = proximal
+
+    def build(self, weights):
+        self._optimizer.build(weights)
+
+    @property
+    def variables(self):
+        return self._optimizer.variables
+
+    def solve(self, problems, learning_rate):
+        """Moves each problem's weights towards its minimum.
+
+        Args:
+            problems: List of `LocalProblem`.
+            learning_rate: Scalar tensor, the rate of the first inner step.
+
+        Returns:
+            List of displacements, aligned with the problems' weights: each
+            weight before minus after. The weights are left as they were.
+        """
+        weights = [w for problem in problems for w in problem.weights]
+        starts = [backend.snapshot(weight) for weight in weights]
+
+        def apply(gradients, rate):
+            self._rate = rate
+            self._optimizer.apply(gradients, weights)
+
+        apply = backend.compiled(apply)
+        for step in range(self.inner_steps):
+            rows = row_slice(step, self.inner_batch_size, self.inner_steps)
+            gradients = [
+                gradient
+                for problem in problems
+                for gradient in problem.gradients(rows, at_start=step == 0)
+            ]
+            if self.proximal and step > 0:
+                gradients = [
+                    gradient + self.proximal * (weight - start)
+                    for gradient, weight, start in zip(
+                        gradients, weights, starts
+                    )
+                ]
+            decay = max(1 - step / self.inner_steps, self.inner_decay)
+            apply(gradients, learning_rate * decay)
+        return displacements(weights, starts)

@@ -1,0 +1,19 @@
+"""Keras optimizers at work inside a step."""
+
+def copy_with_rate(optimizer, rate):
+    """A fresh copy of a Keras optimizer that takes its rate from a callable."""
+    config = optimizer.get_config() | {"learning_rate": rate}
+    return type(optimizer).from_config(config)
+
+
+def displacements(weights, starts):
+    """How far the weights have come from `starts`; puts them back there.
+
+    The displacement `start - weight` has the sign of a gradient, so that the
+    rest of Keras (clipping, weight decay, averaging, accumulation) can treat it
+    as one.
+    """
+    moved = [start - weight for weight, start in zip(weights, starts)]
+    for weight, start in zip(weights, starts):
+        weight.assign(start)
+    return moved

@@ -1,0 +1,45 @@
+"""Which rows of the batch an inner step sees."""
+
+from keras import ops
+
+MINIMUM_ROWS = 32
+
+
+def row_slice(step, inner_batch_size, inner_steps):
+    """Chooses the rows of one inner step.
+
+    The rows are cut into `ceil(rows / inner_batch_size)` contiguous slices of
+    nearly equal size, and the inner steps take them in turn. Keras shuffles the
+    data before it makes batches, so that a contiguous slice is a random one.
+
+    Args:
+        step: Integer, the inner step, from 0.
+        inner_batch_size: Integer, `"all"`, or `None`: see
+            `default_slice_count`.
+        inner_steps: Integer, the number of inner steps.
+
+    Returns:
+        Callable that maps the number of rows (integer or scalar tensor) to
+        `(start, size)`.
+    """
+
+    def rows_of_step(rows):
+        if inner_batch_size == "all":
+            return 0, rows
+        if inner_batch_size is None:
+            slices = default_slice_count(rows, inner_steps)
+        else:
+            slices = -(-rows // inner_batch_size)
+        index = step % slices
+        start = index * rows // slices
+        return start, (index + 1) * rows // slices - start
+
+    return rows_of_step
+
+
+def default_slice_count(rows, inner_steps):
+    """One pass over the batch per step, in slices of `MINIMUM_ROWS` at least."""
+    slices = rows // MINIMUM_ROWS
+    if isinstance(slices, int):
+        return min(max(slices, 1), inner_steps)
+    return ops.clip(slices, 1, inner_steps)

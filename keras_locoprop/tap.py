@@ -1,0 +1,96 @@
+"""Records what goes into chosen layers and what comes out before activation."""
+
+import contextlib
+import threading
+from typing import Any
+from typing import NamedTuple
+
+import keras
+
+
+class Record(NamedTuple):
+    """One call of one layer during a forward pass.
+
+    Attributes:
+        layer: The `keras.Layer` that was called.
+        inputs: Tensor, its first argument, of shape `(batch, ..., features)`.
+        preactivation: Tensor `z`, of shape `(batch, ..., units)`: what the
+            layer computed before its activation function.
+    """
+
+    layer: keras.Layer
+    inputs: Any
+    preactivation: Any
+
+
+class _Sink(threading.local):
+    records = None
+
+
+_sink = _Sink()
+_installed = {}
+_installation_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def recording(layers):
+    """Records every call of `layers` within the context, in order of calls.
+
+    While the context is open, each layer's `call` is shadowed by a wrapper on
+    the instance, which takes the activation out, runs the layer's own `call`,
+    records its result, and applies the activation. Keras has resolved masks,
+    autocasting and `training` by then, and nothing is tracked or serialized.
+    The wrapper of a layer stays for as long as any thread records it; records
+    go to the thread that opened the context.
+
+    Args:
+        layers: Iterable of layers with an `activation` attribute.
+
+    Yields:
+        The list of `Record`s, filled as the layers are called.
+    """
+    records, outer_records = [], _sink.records
+    layers = list(layers)
+    for layer in layers:
+        _install(layer)
+    _sink.records = records
+    try:
+        yield records
+    finally:
+        _sink.records = outer_records
+        for layer in layers:
+            _remove(layer)
+
+
+def _install(layer):
+    with _installation_lock:
+        users = _installed.get(id(layer), 0)
+        if users == 0:
+            vars(layer)["call"] = _tapped(layer, layer.call)
+        _installed[id(layer)] = users + 1
+
+
+def _remove(layer):
+    with _installation_lock:
+        users = _installed.pop(id(layer)) - 1
+        if users == 0:
+            del vars(layer)["call"]
+        else:
+            _installed[id(layer)] = users
+
+
+def _tapped(layer, call):
+    def tapped_call(*args, **kwargs):
+        if _sink.records is None:
+            return call(*args, **kwargs)
+        activation = layer.activation
+        vars(layer)["activation"] = keras.activations.linear
+        try:
+            preactivation = call(*args, **kwargs)
+        finally:
+            vars(layer)["activation"] = activation
+        inputs = args[0] if args else kwargs["inputs"]
+        _sink.records.append(Record(layer, inputs, preactivation))
+        return preactivation if activation is None else activation(preactivation)
+
+    return tapped_call

@@ -1,0 +1,61 @@
+"""Where each layer's output should go: the targets of the local problems."""
+
+from keras import ops
+
+from keras_locoprop.local_problem import Call
+from keras_locoprop.local_problem import LocalProblem
+
+
+def network_gradient_scale(gradients):
+    r"""The root mean square of the gradients at all pre-activations.
+
+    One number for the network and the batch:
+
+    `sqrt( Σ_layers Σ g² / Σ_layers (number of entries of g) )`
+
+    With γ relative to it, γ is the typical shift of a pre-activation that the
+    targets ask for, whatever constant the loss is multiplied by.
+    """
+    total = sum(ops.sum(ops.square(g)) for g in gradients)
+    entries = sum(ops.cast(ops.size(g), total.dtype) for g in gradients)
+    return ops.sqrt(total / entries)
+
+
+def make_problems(local_layers, records, gradients, examples, rate):
+    """Turns the records of a forward pass into local problems.
+
+    The target of a call with pre-activation `z` and loss gradient `g` at it is
+    `a = f(z) - γ g`, `f` being the activation that the layer's loss matches:
+    its own for LocoProp-M, the identity for the squared loss of LocoProp-S.
+
+    Args:
+        local_layers: List of `coverage.LocalLayer`.
+        records: List of `tap.Record`; several of one layer make one problem.
+        gradients: List of tensors `g`, per example, aligned with `records`.
+        examples: Scalar tensor, the number of examples.
+        rate: Scalar tensor, γ.
+
+    Returns:
+        List of `LocalProblem`, one for each layer that was called.
+
+    Reference:
+        Amid, Anil, Warmuth, [LocoProp](https://arxiv.org/abs/2106.06199),
+        Sections 3.1 (squared) and 3.2 (matching).
+    """
+    problems = []
+    for layer, kind, loss in local_layers:
+        calls = [
+            Call(
+                record.inputs,
+                record.preactivation,
+                loss.activation(record.preactivation)
+                - ops.cast(rate, gradient.dtype) * gradient,
+            )
+            for record, gradient in zip(records, gradients)
+            if record.layer is layer
+        ]
+        if calls:
+            problems.append(
+                LocalProblem(layer, kind, loss, calls, examples, rate)
+            )
+    return problems
