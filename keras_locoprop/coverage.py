@@ -215,7 +215,9 @@ def _choose_loss(activation, variant):
         return squared_loss, 'variant="squared"'
     if matching_loss is not None:
         return matching_loss, None
-    why = "is not monotone" if is_non_monotone(activation) else "is unregistered"
+    why = (
+        "is not monotone" if is_non_monotone(activation) else "is unregistered"
+    )
     return squared_loss, f"{_name_of(activation)} {why}: no matching loss"
 
 
@@ -230,8 +232,8 @@ def _check_exclude(exclude, paths):
         if not any(_matches(pattern, path) for path in paths):
             raise ValueError(
                 "`exclude` must hold names of layers, or regular expressions "
-                f"that match some. Received: {pattern!r}, which matches none of "
-                f"{['/'.join(path) for path in paths]}"
+                f"that match some. Received: {pattern!r}, which matches none "
+                f"of {['/'.join(path) for path in paths]}"
             )
 
 

@@ -80,7 +80,9 @@ class LocalProblem(NamedTuple):
             gradient + self._regularizer_gradient(weight)
             if weight.regularizer is not None
             else gradient
-            for weight, gradient in zip(self.kind.weights(self.layer), gradients)
+            for weight, gradient in zip(
+                self.kind.weights(self.layer), gradients
+            )
             if weight.trainable
         ]
 

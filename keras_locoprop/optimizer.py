@@ -5,6 +5,7 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_locoprop.optimizer_state import OptimizerState
 from keras_locoprop.solvers import FallbackSolver
 from keras_locoprop.solvers import IterativeSolver
 from keras_locoprop.validation import check_arguments
@@ -40,9 +41,10 @@ class LocoProp(keras.optimizers.Optimizer):
     or a Keras model that went through `keras_locoprop.prepare`.
 
     Args:
-        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`
-            or a callable without arguments. The rate of the inner steps: step
-            `k` of `T` uses `learning_rate · max(1 - k/T, inner_decay)`.
+        learning_rate: Float, a
+            `keras.optimizers.schedules.LearningRateSchedule`, or a callable
+            without arguments. The rate of the inner steps: step `k` of `T` uses
+            `learning_rate · max(1 - k/T, inner_decay)`.
             Defaults to the rate of `inner_optimizer` if that is given, and to
             `{rate}` otherwise.
         activation_learning_rate: Float γ: how far targets move along the
@@ -154,7 +156,7 @@ class LocoProp(keras.optimizers.Optimizer):
         self.skipped_steps = self.add_variable(
             shape=(), dtype="int", name="skipped_steps"
         )
-        self._state = _State(
+        self._state = OptimizerState(
             inner_config=keras.optimizers.serialize(inner),
             fallback_config=keras.optimizers.serialize(fallback),
             solver=IterativeSolver(
@@ -216,8 +218,8 @@ class LocoProp(keras.optimizers.Optimizer):
     def apply(self, grads, trainable_variables=None):
         if not self._state.accepts_displacements:
             raise ValueError(
-                "`LocoProp` trains by layers' inputs and pre-activations, which "
-                "this model's train step does not hand to it. Call "
+                "`LocoProp` trains by layers' inputs and pre-activations, "
+                "which this model's train step does not hand to it. Call "
                 "`keras_locoprop.prepare(model)` before `model.fit`, or build "
                 "the model as a `keras_locoprop.Model` or "
                 "`keras_locoprop.Sequential`."
@@ -251,76 +253,6 @@ class LocoProp(keras.optimizers.Optimizer):
         optimizer = super().from_config(config, custom_objects)
         optimizer._state.local_indices = local_indices
         return optimizer
-
-
-class _State:
-    """The solvers and their division of the weights.
-
-    Kept in one plain object, so that Keras, which tracks variables and lists
-    that are attributes of an optimizer, leaves the order of the state to us.
-    """
-
-    def __init__(self, inner_config, fallback_config, solver, fallback):
-        self.inner_config = inner_config
-        self.fallback_config = fallback_config
-        self.solver = solver
-        self.fallback = fallback
-        self.accepts_displacements = False
-        # Positions among the trainable variables. They are saved with the
-        # configuration: a loaded optimizer is built, and its state restored,
-        # before it meets the model.
-        self.local_indices = None
-        self._local_ids = None
-        self._weights = None
-        self._solvers_built = False
-
-    def attach(self, plan):
-        local_ids = {id(weight) for weight in plan.local_weights}
-        if not self._solvers_built:
-            self._local_ids = local_ids
-            self._build_solvers()
-            return
-        known = {
-            id(w): i in self.local_indices for i, w in enumerate(self._weights)
-        }
-        trained = plan.local_weights + plan.fallback_weights
-        for weight in trained:
-            if known.get(id(weight)) != (id(weight) in local_ids):
-                raise ValueError(
-                    f"This `LocoProp` was built for another model, or before "
-                    f"{weight.path} changed between local problem and "
-                    "fallback. Create a new optimizer and compile with it. "
-                    f"Received: {len(trained)} trainable weights, "
-                    f"{len(local_ids)} of them in local problems."
-                )
-
-    def build(self, weights):
-        self._weights = weights
-        self._build_solvers()
-
-    def _build_solvers(self):
-        if self._weights is None or self._solvers_built:
-            return
-        if self._local_ids is not None:
-            self.local_indices = [
-                i
-                for i, weight in enumerate(self._weights)
-                if id(weight) in self._local_ids
-            ]
-        if self.local_indices is None:
-            return
-        local = set(self.local_indices)
-        self.solver.build([w for i, w in enumerate(self._weights) if i in local])
-        self.fallback.build(
-            [w for i, w in enumerate(self._weights) if i not in local]
-        )
-        self._solvers_built = True
-
-    @property
-    def variables(self):
-        if not self._solvers_built:
-            return []
-        return self.solver.variables + self.fallback.variables
 
 
 def _resolve_optimizer(argument, identifier):

@@ -34,11 +34,10 @@ def displacements(
     weights, moved = [], []
     if reached:
         records, gradients = zip(*reached)
-        rate = ops.cast(optimizer.activation_learning_rate, "float32")
+        rate = optimizer.activation_learning_rate
         if optimizer.gradient_scaling == "relative":
-            scale = network_gradient_scale(gradients)
-            # A batch without any gradient has targets where it is already.
-            rate = rate / ops.maximum(ops.cast(scale, "float32"), 1e-30)
+            # A batch without any gradient has its targets where it is already.
+            rate = rate / ops.maximum(network_gradient_scale(gradients), 1e-30)
         problems = make_problems(
             plan.local_layers, records, gradients, examples, rate
         )

@@ -91,6 +91,8 @@ def _tapped(layer, call):
             vars(layer)["activation"] = activation
         inputs = args[0] if args else kwargs["inputs"]
         _sink.records.append(Record(layer, inputs, preactivation))
-        return preactivation if activation is None else activation(preactivation)
+        return (
+            preactivation if activation is None else activation(preactivation)
+        )
 
     return tapped_call

@@ -73,8 +73,9 @@ _RULES = {
         "an integer >= 1",
     ),
     "inner_batch_size": (
-        lambda value: value in (None, "all")
-        or (_is_integer(value) and value >= 1),
+        lambda value: (
+            value in (None, "all") or (_is_integer(value) and value >= 1)
+        ),
         'an integer >= 1, "all" or `None`',
     ),
     "inner_decay": (

@@ -2,7 +2,14 @@
 
 import keras
 
-if keras.backend.backend() != "tensorflow":
+if keras.backend.backend() == "tensorflow":
+    from keras_locoprop.backend.tensorflow import compiled
+    from keras_locoprop.backend.tensorflow import differentiate
+    from keras_locoprop.backend.tensorflow import gradient
+    from keras_locoprop.backend.tensorflow import replicas
+    from keras_locoprop.backend.tensorflow import rows
+    from keras_locoprop.backend.tensorflow import snapshot
+else:
     raise ImportError(
         "keras_locoprop runs on the TensorFlow backend of Keras. "
         f"Received: keras.backend.backend()={keras.backend.backend()!r}. "
@@ -10,11 +17,11 @@ if keras.backend.backend() != "tensorflow":
         "is imported."
     )
 
-from keras_locoprop.backend.tensorflow import compiled as compiled  # noqa: E402
-from keras_locoprop.backend.tensorflow import (  # noqa: E402
-    differentiate as differentiate,
-)
-from keras_locoprop.backend.tensorflow import gradient as gradient  # noqa: E402
-from keras_locoprop.backend.tensorflow import replicas as replicas  # noqa: E402
-from keras_locoprop.backend.tensorflow import rows as rows  # noqa: E402
-from keras_locoprop.backend.tensorflow import snapshot as snapshot  # noqa: E402
+__all__ = [
+    "compiled",
+    "differentiate",
+    "gradient",
+    "replicas",
+    "rows",
+    "snapshot",
+]

@@ -15,9 +15,7 @@ _NON_MONOTONE = [
 ]
 
 
-def register_matching_loss(
-    activation, potential, name=None, elementwise=True
-):
+def register_matching_loss(activation, potential, name=None, elementwise=True):
     """Gives an activation function of your own a matching loss.
 
     Layers whose `activation` is this very function are then trained by the
@@ -63,8 +61,7 @@ def register_matching_loss(
     ):
         if not callable(value):
             raise ValueError(
-                f"`{argument}` must be callable. "
-                f"Received: {argument}={value}"
+                f"`{argument}` must be callable. Received: {argument}={value}"
             )
     check_is_gradient(activation, potential, elementwise)
     name = name or getattr(activation, "__name__", None) or str(activation)
@@ -91,7 +88,7 @@ def matching_loss_of(activation):
 
 
 def is_non_monotone(activation):
-    """Whether this is a Keras activation that no matching loss can exist for."""
+    """Whether this is an activation that no matching loss can exist for."""
     return activation in _NON_MONOTONE
 
 

@@ -1,5 +1,6 @@
 """Keras optimizers at work inside a step."""
 
+
 def copy_with_rate(optimizer, rate):
     """A fresh copy of a Keras optimizer that takes its rate from a callable."""
     config = optimizer.get_config() | {"learning_rate": rate}

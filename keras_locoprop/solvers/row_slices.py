@@ -38,7 +38,7 @@ def row_slice(step, inner_batch_size, inner_steps):
 
 
 def default_slice_count(rows, inner_steps):
-    """One pass over the batch per step, in slices of `MINIMUM_ROWS` at least."""
+    """One pass over the batch, in slices of at least `MINIMUM_ROWS`."""
     slices = rows // MINIMUM_ROWS
     if isinstance(slices, int):
         return min(max(slices, 1), inner_steps)

@@ -1,0 +1,73 @@
+"""What LocoProp remembers from batch to batch."""
+
+
+class OptimizerState:
+    """The solvers and their division of the weights.
+
+    Kept in one plain object, so that Keras, which tracks variables and lists
+    that are attributes of an optimizer, leaves the order of the state to us.
+    """
+
+    def __init__(self, inner_config, fallback_config, solver, fallback):
+        self.inner_config = inner_config
+        self.fallback_config = fallback_config
+        self.solver = solver
+        self.fallback = fallback
+        self.accepts_displacements = False
+        # Positions among the trainable variables. They are saved with the
+        # configuration: a loaded optimizer is built, and its state restored,
+        # before it meets the model.
+        self.local_indices = None
+        self._local_ids = None
+        self._weights = None
+        self._solvers_built = False
+
+    def attach(self, plan):
+        local_ids = {id(weight) for weight in plan.local_weights}
+        if not self._solvers_built:
+            self._local_ids = local_ids
+            self._build_solvers()
+            return
+        known = {
+            id(w): i in self.local_indices for i, w in enumerate(self._weights)
+        }
+        trained = plan.local_weights + plan.fallback_weights
+        for weight in trained:
+            if known.get(id(weight)) != (id(weight) in local_ids):
+                raise ValueError(
+                    f"This `LocoProp` was built for another model, or before "
+                    f"{weight.path} changed between local problem and "
+                    "fallback. Create a new optimizer and compile with it. "
+                    f"Received: {len(trained)} trainable weights, "
+                    f"{len(local_ids)} of them in local problems."
+                )
+
+    def build(self, weights):
+        self._weights = weights
+        self._build_solvers()
+
+    def _build_solvers(self):
+        if self._weights is None or self._solvers_built:
+            return
+        if self._local_ids is not None:
+            self.local_indices = [
+                i
+                for i, weight in enumerate(self._weights)
+                if id(weight) in self._local_ids
+            ]
+        if self.local_indices is None:
+            return
+        local = set(self.local_indices)
+        self.solver.build(
+            [w for i, w in enumerate(self._weights) if i in local]
+        )
+        self.fallback.build(
+            [w for i, w in enumerate(self._weights) if i not in local]
+        )
+        self._solvers_built = True
+
+    @property
+    def variables(self):
+        if not self._solvers_built:
+            return []
+        return self.solver.variables + self.fallback.variables

@@ -1,0 +1,165 @@
+"""LocoProp's train step of a Keras model."""
+
+import types
+import warnings
+
+import keras
+from keras import ops
+
+from keras_locoprop import backend
+from keras_locoprop import keras_private
+from keras_locoprop import step
+from keras_locoprop.coverage import make_plan
+from keras_locoprop.optimizer import LocoProp
+from keras_locoprop.tap import recording
+
+
+def find_locoprop(optimizer):
+    """The `LocoProp` that an optimizer is, or scales the loss for, if any."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    return optimizer if isinstance(optimizer, LocoProp) else None
+
+
+def prepare_optimizer(model):
+    """Divides the weights of a model among the solvers of its optimizer.
+
+    Args:
+        model: A `keras.Model` compiled with `LocoProp`.
+
+    Returns:
+        The `coverage.Plan`, or `None` if the model is not built yet.
+    """
+    optimizer = find_locoprop(model.optimizer)
+    if backend.replicas() > 1:
+        raise ValueError(
+            "`LocoProp` trains on one device at a time. Received: a "
+            f"distribution strategy with {backend.replicas()} replicas."
+        )
+    if not _is_built(model):
+        return None
+    plan = make_plan(model, optimizer.variant, optimizer.exclude)
+    if not plan.local_weights and plan.fallback_weights:
+        warnings.warn(
+            "No layer of this model has a local problem: all weights are "
+            "trained by `fallback_optimizer`. See "
+            f"`keras_locoprop.coverage(model)`:\n{plan.coverage}",
+            stacklevel=2,
+        )
+    optimizer.attach(plan)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return plan
+
+
+def train_step(model, data):
+    """LocoProp's counterpart of Keras's `train_step`.
+
+    Args:
+        model: A `keras.Model` compiled with `LocoProp`.
+        data: A batch: `x`, `(x, y)` or `(x, y, sample_weight)`.
+
+    Returns:
+        Dict of metrics.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    examples = _number_of_examples(x)
+    if not _is_built(model):
+        keras_private.call_model(model, x, training=False)
+    plan = prepare_optimizer(model)
+    optimizer = find_locoprop(model.optimizer)
+    state = model.non_trainable_variables + optimizer.solver_variables
+    before = [backend.snapshot(variable) for variable in state]
+    result = types.SimpleNamespace()
+
+    def forward():
+        result.prediction = keras_private.call_model(model, x, training=True)
+        result.loss = keras_private.compute_loss(
+            model,
+            x=x,
+            y=y,
+            y_pred=result.prediction,
+            sample_weight=sample_weight,
+            training=True,
+        )
+        keras_private.loss_tracker(model).update_state(
+            result.loss, sample_weight=examples
+        )
+        return model.optimizer.scale_loss(result.loss)
+
+    with recording(local.layer for local in plan.local_layers) as records:
+        record_gradients, weight_gradients = backend.differentiate(
+            forward,
+            lambda: [record.preactivation for record in records],
+            plan.fallback_weights,
+        )
+    loss_scale = model.optimizer.scale_loss(ops.ones(()))
+    weights, displacements = step.displacements(
+        optimizer,
+        plan,
+        records,
+        _divided(record_gradients, loss_scale),
+        _divided(weight_gradients, loss_scale),
+        examples,
+    )
+
+    def apply(displacements):
+        with optimizer.accepting_displacements():
+            # Keras divides by the loss scale what it takes for gradients.
+            model.optimizer.apply(
+                [d * ops.cast(loss_scale, d.dtype) for d in displacements],
+                weights,
+            )
+
+    def skip():
+        for variable, value in zip(state, before):
+            variable.assign(value)
+        optimizer.skipped_steps.assign_add(1)
+        if model.optimizer is not optimizer:
+            # A loss-scaling optimizer has to see the overflow to react to it.
+            apply([d * float("nan") for d in displacements])
+
+    finite = _all_finite(
+        [result.loss, *displacements, *optimizer.solver_variables]
+    )
+    ops.cond(finite, lambda: apply(displacements), skip)
+    return model.compute_metrics(
+        x, y, result.prediction, sample_weight=sample_weight
+    )
+
+
+def _number_of_examples(x):
+    first = next(leaf for leaf in keras.tree.flatten(x) if leaf is not None)
+    examples = ops.shape(first)[0]
+    if isinstance(examples, int) and examples == 0:
+        raise ValueError(
+            "`x` must hold at least one example. "
+            f"Received: an input of shape {tuple(first.shape)}"
+        )
+    return examples
+
+
+def _is_built(model):
+    return model.built and all(
+        layer.built for layer in keras_private.all_sublayers(model)
+    )
+
+
+def _divided(gradients, scale):
+    return [
+        None if gradient is None else gradient / ops.cast(scale, gradient.dtype)
+        for gradient in gradients
+    ]
+
+
+def _all_finite(tensors):
+    # A sum is finite only if all of its terms are, and takes one pass.
+    return ops.all(
+        ops.stack(
+            [
+                ops.isfinite(ops.sum(tensor))
+                for tensor in tensors
+                if keras.backend.is_float_dtype(tensor.dtype)
+            ]
+        )
+    )
