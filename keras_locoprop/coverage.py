@@ -138,7 +138,8 @@ def make_plan(model, variant="matching", exclude=None):
     local_layers, local_ids, rows = [], set(), Coverage()
     for path, layer, in_loop in leaves:
         weights = _own_weights(layer)
-        if not weights and layer.built:
+        may_get_weights = not layer.built and layer_kind_of(layer) is not None
+        if not weights and not may_get_weights:
             continue
         reason = _reason_for_fallback(path, layer, in_loop, owners, exclude)
         activation = getattr(layer, "activation", None)

@@ -1,6 +1,7 @@
 """LocoProp: configuration, validation, state."""
 
 import contextlib
+import copy
 
 import keras
 from keras import ops
@@ -10,7 +11,7 @@ from keras_locoprop.solvers import FallbackSolver
 from keras_locoprop.solvers import IterativeSolver
 from keras_locoprop.validation import check_arguments
 
-_DEFAULT_LEARNING_RATE = 1e-4
+_DEFAULT_LEARNING_RATE = 3e-5
 
 
 def default_inner_optimizer():
@@ -110,7 +111,7 @@ class LocoProp(keras.optimizers.Optimizer):
     def __init__(
         self,
         learning_rate=None,
-        activation_learning_rate=0.03,
+        activation_learning_rate=0.005,
         variant="matching",
         gradient_scaling="relative",
         inner_steps=5,
@@ -262,6 +263,9 @@ def _resolve_optimizer(argument, identifier):
         f"Received: {argument}={identifier}"
     )
     try:
+        if isinstance(identifier, dict):
+            # Keras writes into the configurations that it is given.
+            identifier = copy.deepcopy(identifier)
         optimizer = keras.optimizers.get(identifier)
     except (TypeError, ValueError) as error:
         raise ValueError(rule) from error

@@ -1,5 +1,6 @@
 """Where each layer's output should go: the targets of the local problems."""
 
+import keras
 from keras import ops
 
 from keras_locoprop.local_problem import Call
@@ -16,6 +17,7 @@ def network_gradient_scale(gradients):
     With γ relative to it, γ is the typical shift of a pre-activation that the
     targets ask for, whatever constant the loss is multiplied by.
     """
+    gradients = [in_full_precision(g) for g in gradients]
     total = sum(ops.sum(ops.square(g)) for g in gradients)
     entries = sum(ops.cast(ops.size(g), total.dtype) for g in gradients)
     return ops.sqrt(total / entries)
@@ -45,12 +47,7 @@ def make_problems(local_layers, records, gradients, examples, rate):
     problems = []
     for layer, kind, loss in local_layers:
         calls = [
-            Call(
-                record.inputs,
-                record.preactivation,
-                loss.activation(record.preactivation)
-                - ops.cast(rate, gradient.dtype) * gradient,
-            )
+            _make_call(loss, record, gradient, rate)
             for record, gradient in zip(records, gradients)
             if record.layer is layer
         ]
@@ -59,3 +56,16 @@ def make_problems(local_layers, records, gradients, examples, rate):
                 LocalProblem(layer, kind, loss, calls, examples, rate)
             )
     return problems
+
+
+def _make_call(loss, record, gradient, rate):
+    inputs, preactivation, gradient = map(
+        in_full_precision, (record.inputs, record.preactivation, gradient)
+    )
+    target = loss.activation(preactivation) - rate * gradient
+    return Call(inputs, preactivation, target)
+
+
+def in_full_precision(tensor):
+    """Casts half precision to single; targets are small steps away."""
+    return ops.cast(tensor, keras.backend.result_type("float32", tensor.dtype))

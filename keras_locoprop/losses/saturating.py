@@ -1,5 +1,7 @@
 """Smooth activations that level off on both sides."""
 
+import math
+
 from keras import activations
 from keras import ops
 
@@ -10,7 +12,7 @@ from keras_locoprop.losses.registry import add
 def tanh_potential(z):
     # log cosh z, in the form that does not overflow.
     magnitude = ops.abs(z)
-    return magnitude + ops.softplus(-2.0 * magnitude) - ops.log(2.0)
+    return magnitude + ops.softplus(-2.0 * magnitude) - math.log(2.0)
 
 
 def softsign_potential(z):

@@ -2,6 +2,7 @@
 
 from keras_locoprop import backend
 from keras_locoprop.solvers.keras_optimizer import displacements
+from keras_locoprop.solvers.keras_optimizer import without_constraints
 
 
 class FallbackSolver:
@@ -30,5 +31,6 @@ class FallbackSolver:
             gradients: List of the gradients of the training loss.
         """
         starts = [backend.snapshot(weight) for weight in weights]
-        self._optimizer.apply(gradients, weights)
+        with without_constraints(weights):
+            self._optimizer.apply(gradients, weights)
         return displacements(weights, starts)

@@ -3,6 +3,7 @@
 from keras_locoprop import backend
 from keras_locoprop.solvers.keras_optimizer import copy_with_rate
 from keras_locoprop.solvers.keras_optimizer import displacements
+from keras_locoprop.solvers.keras_optimizer import without_constraints
 from keras_locoprop.solvers.row_slices import row_slice
 
 
@@ -66,7 +67,8 @@ class IterativeSolver:
 
         def apply(gradients, rate):
             self._rate = rate
-            self._optimizer.apply(gradients, weights)
+            with without_constraints(weights):
+                self._optimizer.apply(gradients, weights)
 
         apply = backend.compiled(apply)
         for step in range(self.inner_steps):

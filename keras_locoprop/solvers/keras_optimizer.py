@@ -1,5 +1,7 @@
 """Keras optimizers at work inside a step."""
 
+import contextlib
+
 
 def copy_with_rate(optimizer, rate):
     """A fresh copy of a Keras optimizer that takes its rate from a callable."""
@@ -18,3 +20,20 @@ def displacements(weights, starts):
     for weight, start in zip(weights, starts):
         weight.assign(start)
     return moved
+
+
+@contextlib.contextmanager
+def without_constraints(weights):
+    """Leaves the weights' constraints to the step that applies displacements.
+
+    Projected twice, a weight would end elsewhere: not every constraint is a
+    projection.
+    """
+    constraints = [weight.constraint for weight in weights]
+    for weight in weights:
+        weight.constraint = None
+    try:
+        yield
+    finally:
+        for weight, constraint in zip(weights, constraints):
+            weight.constraint = constraint

@@ -1,0 +1,433 @@
+"""`compile`, `fit` and the rest work as they do in Keras."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_locoprop
+from keras_locoprop import LocoProp
+
+FEATURES, CLASSES, EXAMPLES = 6, 3, 70
+
+
+class Subclassed(keras_locoprop.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = layers.Dense(8, "tanh")
+        self.norm = layers.BatchNormalization()
+        self.outputs_ = layers.Dense(CLASSES, "softmax")
+
+    def call(self, inputs, training=False):
+        return self.outputs_(self.norm(self.hidden(inputs), training=training))
+
+
+class SubclassedStock(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = layers.Dense(8, "tanh")
+        self.outputs_ = layers.Dense(CLASSES, "softmax")
+
+    def call(self, inputs):
+        return self.outputs_(self.hidden(inputs))
+
+
+class UsedFunctionally(keras_locoprop.Model):
+    pass
+
+
+def stack():
+    return [layers.Dense(8, "relu"), layers.Dense(CLASSES, "softmax")]
+
+
+def functional():
+    inputs = keras.Input((FEATURES,))
+    hidden = layers.Dense(8, "relu")(inputs)
+    return inputs, layers.Dense(CLASSES, "softmax")(hidden)
+
+
+def nested():
+    inner = keras.Sequential([keras.Input((FEATURES,)), *stack()])
+    inputs = keras.Input((FEATURES,))
+    return inputs, layers.Dense(CLASSES, "softmax")(inner(inputs))
+
+
+MODELS = {
+    "sequential": lambda: keras_locoprop.Sequential(stack()),
+    "sequential_built": lambda: keras_locoprop.Sequential(
+        [keras.Input((FEATURES,)), *stack()]
+    ),
+    "functional": lambda: keras_locoprop.Model(*functional()),
+    "functional_by_name": lambda: keras_locoprop.Model(
+        **dict(zip(("inputs", "outputs"), functional(), strict=True))
+    ),
+    "functional_subclass": lambda: UsedFunctionally(*functional()),
+    "nested": lambda: keras_locoprop.Model(*nested()),
+    "subclassed": Subclassed,
+    "prepared_sequential": lambda: keras_locoprop.prepare(
+        keras.Sequential(stack())
+    ),
+    "prepared_functional": lambda: keras_locoprop.prepare(
+        keras.Model(*functional())
+    ),
+    "prepared_subclassed": lambda: keras_locoprop.prepare(SubclassedStock()),
+}
+all_models = pytest.mark.parametrize(
+    "make", [pytest.param(make, id=name) for name, make in MODELS.items()]
+)
+
+
+@pytest.fixture
+def data():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(EXAMPLES, FEATURES)).astype("float32")
+    return x, np.argmax(x[:, :CLASSES], axis=-1)
+
+
+def compiled(make, optimizer=None, **options):
+    keras.utils.set_random_seed(0)
+    model = make()
+    model.compile(
+        optimizer=optimizer or LocoProp(),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        **options,
+    )
+    return model
+
+
+def weights_after_fit(model, data, **options):
+    options = {"batch_size": 16, "epochs": 2, "verbose": 0} | options
+    model.fit(*data, **options)
+    return model.get_weights()
+
+
+def assert_same(left, right, tolerance=1e-5):
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=tolerance)
+
+
+@all_models
+def test_fit_lowers_the_loss(make, data):
+    model = compiled(make)
+    history = model.fit(
+        *data, epochs=8, verbose=0, validation_data=data, batch_size=16
+    ).history
+    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    loss, accuracy = model.evaluate(*data, verbose=0)
+    np.testing.assert_allclose(loss, history["val_loss"][-1], rtol=1e-5)
+    np.testing.assert_allclose(accuracy, history["val_accuracy"][-1])
+    assert model.predict(data[0], verbose=0).shape == (EXAMPLES, CLASSES)
+
+
+@all_models
+def test_other_optimizers_train_as_in_keras(make, data):
+    stocks = {
+        keras_locoprop.Sequential: keras.Sequential,
+        keras_locoprop.models.Functional: keras.Model,
+    }
+    model = compiled(make, keras.optimizers.Adam())
+    model(data[0])
+    start = model.get_weights()
+    ours = weights_after_fit(model, data)
+    assert any(np.any(a != b) for a, b in zip(start, ours, strict=True))
+    stock_class = stocks.get(type(model))
+    if stock_class is None:
+        return
+    stock = stock_class.from_config(model.get_config())
+    stock(data[0])
+    stock.set_weights(start)
+    stock.compile(
+        keras.optimizers.Adam(),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    keras.utils.set_random_seed(0)
+    expected = weights_after_fit(stock, data)
+    model.set_weights(start)
+    model.compile(
+        keras.optimizers.Adam(),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    keras.utils.set_random_seed(0)
+    assert_same(weights_after_fit(model, data), expected, 0.0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"run_eagerly": True},
+        {"jit_compile": True},
+        {"jit_compile": False},
+        {"steps_per_execution": 3},
+    ],
+    ids=lambda options: "-".join(f"{k}-{v}" for k, v in options.items()),
+)
+@pytest.mark.parametrize("inner_batch_size", [None, 5])
+def test_ways_to_execute_agree(options, inner_batch_size, data):
+    def train(**options):
+        optimizer = LocoProp(inner_batch_size=inner_batch_size)
+        model = compiled(MODELS["subclassed"], optimizer, **options)
+        model.build((None, FEATURES))
+        return weights_after_fit(model, data, shuffle=False)
+
+    assert_same(train(**options), train())
+
+
+def test_same_seed_same_weights(data):
+    def train():
+        return weights_after_fit(compiled(MODELS["functional"]), data)
+
+    assert_same(train(), train(), 0.0)
+
+
+def test_train_on_batch_is_a_step_of_fit(data):
+    fitted = compiled(MODELS["functional"])
+    stepped = compiled(MODELS["functional"])
+    weights = weights_after_fit(
+        fitted, data, epochs=1, batch_size=EXAMPLES, shuffle=False
+    )
+    stepped.train_on_batch(*data)
+    assert_same(stepped.get_weights(), weights)
+
+
+def test_learning_rate_scheduler(data):
+    model = compiled(MODELS["functional"])
+    scheduler = keras.callbacks.LearningRateScheduler(
+        lambda epoch, rate: 0.5 * rate
+    )
+    start = float(model.optimizer.learning_rate)
+    model.fit(*data, epochs=3, verbose=0, callbacks=[scheduler])
+    np.testing.assert_allclose(model.optimizer.learning_rate, start / 8)
+
+
+def test_a_lower_learning_rate_moves_less(data):
+    def distance(rate):
+        model = compiled(MODELS["functional"], LocoProp(learning_rate=rate))
+        start = model.get_weights()
+        model.train_on_batch(*data)
+        return sum(
+            np.sum(np.abs(a - b))
+            for a, b in zip(start, model.get_weights(), strict=True)
+        )
+
+    np.testing.assert_allclose(distance(2e-6) / distance(1e-6), 2.0, 0.05)
+
+
+def test_learning_rate_schedule_counts_batches(data):
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [1], [1e-3, 1e-30]
+    )
+    optimizer = LocoProp(learning_rate=schedule, inner_optimizer="sgd")
+    model = compiled(MODELS["functional"], optimizer)
+    for _ in range(2):
+        model.train_on_batch(*data)
+    moved = model.get_weights()
+    model.train_on_batch(*data)
+    assert_same(model.get_weights(), moved, 1e-7)
+
+
+@pytest.mark.parametrize(
+    "scaled", [lambda y, p: 1000.0, lambda y, p: 1e-4], ids=["large", "small"]
+)
+def test_relative_scaling_ignores_a_factor_of_the_loss(scaled, data):
+    cross_entropy = keras.losses.sparse_categorical_crossentropy
+
+    def train(loss):
+        keras.utils.set_random_seed(0)
+        model = MODELS["functional"]()
+        model.compile(LocoProp(), loss)
+        return weights_after_fit(model, data, shuffle=False)
+
+    assert_same(
+        train(lambda y, p: scaled(y, p) * cross_entropy(y, p)),
+        train(cross_entropy),
+    )
+
+
+def test_sample_weight_of_zero_takes_an_example_out_of_the_targets(data):
+    x, y = data
+    weights = np.ones(EXAMPLES)
+    weights[::2] = 0.0
+    wrong = np.where(weights == 0.0, (y + 1) % CLASSES, y)
+
+    def train(labels):
+        model = compiled(MODELS["functional"])
+        return weights_after_fit(
+            model, (x, labels), sample_weight=weights, shuffle=False
+        )
+
+    assert_same(train(wrong), train(y), 0.0)
+
+
+def test_class_weight(data):
+    def train(**options):
+        model = compiled(MODELS["functional"])
+        return weights_after_fit(model, data, shuffle=False, **options)
+
+    class_weight = {0: 3.0, 1: 0.5, 2: 1.0}
+    sample_weight = np.vectorize(class_weight.get)(data[1])
+    assert_same(
+        train(class_weight=class_weight), train(sample_weight=sample_weight)
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"clipnorm": 1e-3},
+        {"clipvalue": 1e-4},
+        {"global_clipnorm": 1e-3},
+        {"weight_decay": 10.0},
+        {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2},
+        {"gradient_accumulation_steps": 2},
+        {"proximal": 3.0},
+        {"inner_decay": 1.0},
+        {"exclude": ["first"]},
+        {"variant": "squared"},
+        {"gradient_scaling": "absolute"},
+    ],
+    ids=lambda arguments: next(iter(arguments)),
+)
+def test_every_argument_has_an_effect(arguments, data):
+    def make():
+        return keras_locoprop.Sequential(
+            [
+                keras.Input((FEATURES,)),
+                layers.Dense(8, "tanh", name="first"),
+                layers.Dense(CLASSES, "softmax", name="last"),
+            ]
+        )
+
+    def train(**arguments):
+        return weights_after_fit(compiled(make, LocoProp(**arguments)), data)
+
+    changed, plain = train(**arguments), train()
+    assert all(np.all(np.isfinite(weight)) for weight in changed)
+    assert (
+        max(np.max(np.abs(a - b)) for a, b in zip(changed, plain, strict=True))
+        > 1e-6
+    )
+
+
+def test_clipvalue_bounds_the_displacement(data):
+    model = compiled(MODELS["functional"], LocoProp(clipvalue=1e-5))
+    before = model.get_weights()
+    model.train_on_batch(*data)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.max(np.abs(new - old)) < 1.01e-5
+
+
+def test_accumulation_moves_weights_every_other_batch(data):
+    optimizer = LocoProp(gradient_accumulation_steps=2)
+    model = compiled(MODELS["functional"], optimizer)
+    before = model.get_weights()
+    model.train_on_batch(*data)
+    assert_same(before, model.get_weights(), 0.0)
+    model.train_on_batch(*data)
+    assert np.any(before[0] != model.get_weights()[0])
+
+
+def test_fallback_trains_what_has_no_local_problem(data):
+    def train(fallback):
+        optimizer = LocoProp(fallback_optimizer=fallback)
+        model = compiled(MODELS["subclassed"], optimizer)
+        model.build((None, FEATURES))
+        model.train_on_batch(*data)
+        return model
+
+    fast = train(keras.optimizers.SGD(1.0))
+    slow = train(keras.optimizers.SGD(0.5))
+    moved = [np.asarray(m.norm.gamma) - 1.0 for m in (fast, slow)]
+    assert np.max(np.abs(moved[0])) > 1e-4
+    np.testing.assert_allclose(moved[0], 2 * moved[1], rtol=1e-3)
+    assert_same([fast.hidden.kernel], [slow.hidden.kernel])
+
+
+def test_nothing_to_train_locally_warns_and_trains(data):
+    model = keras_locoprop.Sequential(
+        [layers.Dense(CLASSES, "softmax", name="only")]
+    )
+    model.compile(LocoProp(exclude=["only"]), "sparse_categorical_crossentropy")
+    with pytest.warns(UserWarning, match="trained by `fallback_optimizer`"):
+        history = model.fit(*data, epochs=5, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_stock_model_that_was_not_prepared(data):
+    model = compiled(lambda: keras.Sequential(stack()))
+    model.build((None, FEATURES))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"prepare\(model\)") as error:
+        model.fit(*data, verbose=0)
+    assert "keras_locoprop.Model" in str(error.value)
+    assert_same(model.get_weights(), before, 0.0)
+    keras_locoprop.prepare(model)
+    model.fit(*data, verbose=0)
+    assert np.any(before[0] != model.get_weights()[0])
+
+
+def test_prepare_after_training_with_another_optimizer(data):
+    model = compiled(lambda: keras.Sequential(stack()), "sgd")
+    model.fit(*data, verbose=0)
+    keras_locoprop.prepare(model)
+    model.compile(LocoProp(), "sparse_categorical_crossentropy")
+    model.fit(*data, verbose=0)
+    assert int(model.optimizer.iterations) == 3
+
+
+def test_prepare_twice_is_prepare_once(data):
+    model = keras_locoprop.prepare(MODELS["prepared_functional"]())
+    model.compile(LocoProp(), "sparse_categorical_crossentropy")
+    model.fit(*data, verbose=0)
+    assert keras_locoprop.prepare(model) is model
+
+
+def overriding(base):
+    class Overriding(base):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    return Overriding
+
+
+def test_prepare_refuses_what_overrides_train_step():
+    with pytest.raises(ValueError, match="must not override `train_step`"):
+        keras_locoprop.prepare(overriding(keras.Sequential)(stack()))
+
+
+def test_a_subclass_that_overrides_train_step(data):
+    model = compiled(lambda: overriding(keras_locoprop.Sequential)(stack()))
+    with pytest.raises(ValueError, match="Overriding overrides it"):
+        model.fit(*data, verbose=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(*data, verbose=0)
+
+
+@pytest.mark.parametrize("thing", [None, "model", layers.Dense(3), LocoProp()])
+def test_prepare_takes_models_only(thing):
+    with pytest.raises(ValueError, match="`model` must be a `keras.Model`"):
+        keras_locoprop.prepare(thing)
+
+
+def test_recompiling_with_a_frozen_layer(data):
+    model = compiled(MODELS["functional"])
+    model.fit(*data, verbose=0)
+    model.layers[1].trainable = False
+    model.compile(model.optimizer, "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    model.fit(*data, verbose=0)
+    assert_same(model.get_weights()[:2], before[:2], 0.0)
+    assert np.any(model.get_weights()[2] != before[2])
+
+
+def test_subclassing_is_unharmed_by_functional_use(data):
+    UsedFunctionally(*functional())
+    assert keras_locoprop.models.Functional not in Subclassed.__mro__
+    assert keras_locoprop.Model(*functional()).__class__.__name__ == (
+        "Functional"
+    )
+    assert isinstance(keras_locoprop.Model(*functional()), keras_locoprop.Model)
+    compiled(Subclassed).fit(*data, verbose=0)

@@ -1,0 +1,185 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_locoprop import LocoProp
+from keras_locoprop import Sequential
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("learning_rate", 0.0),
+        ("learning_rate", -1.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", "fast"),
+        ("activation_learning_rate", 0.0),
+        ("activation_learning_rate", float("inf")),
+        ("activation_learning_rate", None),
+        ("variant", "quadratic"),
+        ("gradient_scaling", "root"),
+        ("inner_steps", 0),
+        ("inner_steps", 2.5),
+        ("inner_steps", True),
+        ("inner_batch_size", 0),
+        ("inner_batch_size", "some"),
+        ("inner_decay", -0.1),
+        ("inner_decay", 1.1),
+        ("proximal", -1.0),
+        ("exclude", "dense"),
+        ("exclude", ["("]),
+        ("exclude", [3]),
+        ("inner_optimizer", "no such optimizer"),
+        ("inner_optimizer", 3.0),
+        ("fallback_optimizer", "no such optimizer"),
+        ("fallback_optimizer", None),
+    ],
+)
+def test_out_of_range(argument, value):
+    with pytest.raises(ValueError) as error:
+        LocoProp(**{argument: value})
+    assert f"`{argument}` must be" in str(error.value)
+    assert f"Received: {argument}=" in str(error.value)
+
+
+@pytest.mark.parametrize("argument", ["inner_optimizer", "fallback_optimizer"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        LocoProp,
+        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
+        lambda: keras.optimizers.SGD(use_ema=True),
+        lambda: keras.optimizers.SGD(gradient_accumulation_steps=2),
+    ],
+    ids=["locoprop", "loss_scale", "average", "accumulation"],
+)
+def test_optimizers_that_cannot_serve(argument, make):
+    with pytest.raises(ValueError, match=f"`{argument}` must"):
+        LocoProp(**{argument: make()})
+
+
+def test_unknown_argument():
+    with pytest.raises(ValueError, match="learning_rates"):
+        LocoProp(learning_rates=0.1)
+
+
+def test_arguments_of_keras_are_checked_by_keras():
+    with pytest.raises(ValueError, match="Only one of `clipnorm`"):
+        LocoProp(clipnorm=1.0, clipvalue=1.0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"learning_rate": 0.5, "activation_learning_rate": 0.25},
+        {"variant": "squared", "gradient_scaling": "absolute"},
+        {"inner_steps": 3, "inner_batch_size": "all", "inner_decay": 0.0},
+        {"inner_batch_size": 7, "proximal": 2.0, "exclude": ["dense", "a.*"]},
+        {"inner_optimizer": "nadam", "fallback_optimizer": "sgd"},
+        {"weight_decay": 0.1, "clipnorm": 1.0, "use_ema": True, "name": "l"},
+        {
+            "inner_optimizer": keras.optimizers.SGD(0.3, momentum=0.9),
+            "fallback_optimizer": keras.optimizers.Lion(0.2, beta_1=0.8),
+        },
+        {
+            "learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 10),
+        },
+    ],
+    ids=lambda arguments: "-".join(arguments) or "defaults",
+)
+def test_configuration_round_trip(arguments):
+    optimizer = LocoProp(**arguments)
+    config = optimizer.get_config()
+    again = LocoProp.from_config(config)
+    assert again.get_config() == config
+    serialized = keras.optimizers.serialize(optimizer)
+    restored = keras.optimizers.deserialize(serialized)
+    assert isinstance(restored, LocoProp)
+    assert restored.get_config() == config
+
+
+def test_learning_rate_defaults_to_that_of_the_inner_optimizer():
+    inner = keras.optimizers.SGD(0.3)
+    rate = LocoProp(inner_optimizer=inner).learning_rate
+    np.testing.assert_allclose(rate, 0.3)
+    rate = LocoProp(learning_rate=0.1, inner_optimizer=inner).learning_rate
+    np.testing.assert_allclose(rate, 0.1)
+
+
+def test_learning_rate_can_be_read_and_set():
+    optimizer = LocoProp(learning_rate=0.5)
+    optimizer.learning_rate = 0.25
+    assert float(optimizer.learning_rate) == 0.25
+
+
+def test_the_optimizers_given_are_templates():
+    inner, fallback = keras.optimizers.Adam(), keras.optimizers.SGD()
+    model = Sequential(
+        [keras.layers.Dense(3), keras.layers.LayerNormalization()]
+    )
+    model.compile(
+        LocoProp(inner_optimizer=inner, fallback_optimizer=fallback), "mse"
+    )
+    model.fit(np.ones((4, 3)), np.ones((4, 3)), verbose=0)
+    assert not inner.built
+    assert not fallback.built
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "adadelta",
+        "adafactor",
+        "adagrad",
+        "adam",
+        "adamax",
+        "adamw",
+        "ftrl",
+        "lion",
+        "nadam",
+        "rmsprop",
+        "sgd",
+    ],
+)
+def test_any_keras_optimizer_can_be_the_inner_one(name):
+    model = Sequential([keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+    x = np.linspace(-1.0, 1.0, 64)[:, None]
+    model.compile(LocoProp(inner_optimizer=name), "mse")
+    model.build(x.shape)
+    before = model.get_weights()
+    model.fit(x, x, verbose=0, epochs=2)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.all(np.isfinite(new))
+        assert np.any(old != new)
+
+
+def test_state_is_in_a_fixed_order():
+    def names():
+        keras.utils.clear_session()
+        model = Sequential(
+            [
+                keras.Input((3,)),
+                keras.layers.Dense(4),
+                keras.layers.LayerNormalization(),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.compile(LocoProp(use_ema=True), "mse")
+        model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+        return [v.path.split("/")[-1] for v in model.optimizer.variables]
+
+    assert names() == names()
+    assert len(names()) == 3 + 6 + (1 + 4 * 2) + (2 + 2 * 2)
+
+
+def test_another_model_needs_another_optimizer():
+    optimizer = LocoProp()
+    for units in (3, 4):
+        model = Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+        model.compile(optimizer, "mse")
+        if units == 3:
+            model.fit(np.ones((4, 2)), np.ones((4, 3)), verbose=0)
+            continue
+        with pytest.raises(ValueError, match="built for another model"):
+            model.fit(np.ones((4, 2)), np.ones((4, 4)), verbose=0)
