@@ -15,6 +15,7 @@ __all__ = [
     "direct_sublayers",
     "functional_init_arguments",
     "loss_tracker",
+    "rmsprop_slots",
 ]
 
 
@@ -43,3 +44,9 @@ def compute_loss(model, **arguments):
 def loss_tracker(model):
     """The metric behind `loss` in the progress bar."""
     return model._loss_tracker
+
+
+def rmsprop_slots(optimizer, variable):
+    """The mean square and the momentum that RMSprop keeps of a variable."""
+    index = optimizer._get_variable_index(variable)
+    return optimizer._velocities[index], optimizer._momentums[index]

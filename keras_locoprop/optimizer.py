@@ -11,14 +11,10 @@ from keras_locoprop.solvers import FallbackSolver
 from keras_locoprop.solvers import IterativeSolver
 from keras_locoprop.validation import check_arguments
 
-_DEFAULT_LEARNING_RATE = 3e-5
-
 
 def default_inner_optimizer():
     """RMSprop with heavy momentum, as in the paper's experiments."""
-    return keras.optimizers.RMSprop(
-        learning_rate=_DEFAULT_LEARNING_RATE, rho=0.9, momentum=0.99
-    )
+    return keras.optimizers.RMSprop(3e-5, rho=0.9, momentum=0.99)
 
 
 @keras.saving.register_keras_serializable("keras_locoprop")
@@ -46,17 +42,17 @@ class LocoProp(keras.optimizers.Optimizer):
             `keras.optimizers.schedules.LearningRateSchedule`, or a callable
             without arguments. The rate of the inner steps: step `k` of `T` uses
             `learning_rate · max(1 - k/T, inner_decay)`.
-            Defaults to the rate of `inner_optimizer` if that is given, and to
-            `{rate}` otherwise.
+            Defaults to `None`: the rate of `inner_optimizer`, which is `3e-5`
+            if none is given.
         activation_learning_rate: Float γ: how far targets move along the
-            gradient. Defaults to `{gamma}`.
+            gradient. Defaults to `0.005`.
         variant: `"matching"` or `"squared"`. Layers whose activation has no
             matching loss use the squared one. Defaults to `"matching"`.
         gradient_scaling: `"relative"` divides `g` by its root mean square over
             the network and the batch, so that γ does not depend on the scale of
             the loss; `"absolute"` is the paper's γ, per example. Defaults to
             `"relative"`.
-        inner_steps: Integer `T`. Defaults to `{steps}`.
+        inner_steps: Integer `T`. Defaults to `5`.
         inner_batch_size: Integer, the rows that each inner step uses; steps
             take different rows in turn. `"all"`: every row in every step.
             `None`: `T` slices, so that the steps together pass over the batch
@@ -65,7 +61,7 @@ class LocoProp(keras.optimizers.Optimizer):
             Defaults to `0.25`.
         inner_optimizer: Any Keras optimizer: instance, config or name. It works
             on copies of its own; its slots persist from batch to batch.
-            Defaults to `None`: `RMSprop(rho=0.9, momentum={momentum})`.
+            Defaults to `None`: `RMSprop(3e-5, rho=0.9, momentum=0.99)`.
         proximal: Float: the strength of the term `½ proximal ‖W - W_t‖²` that
             holds weights near where they were. Defaults to `0.0`.
         fallback_optimizer: Any Keras optimizer: instance, config or name. It
@@ -279,8 +275,3 @@ def _resolve_optimizer(argument, identifier):
                 f"itself. Received: {setting}={getattr(optimizer, setting)}"
             )
     return optimizer
-
-
-LocoProp.__doc__ = LocoProp.__doc__.replace(
-    "{rate}", str(_DEFAULT_LEARNING_RATE)
-)

@@ -3,11 +3,17 @@
 from keras import ops
 
 from keras_locoprop.targets import make_problems
-from keras_locoprop.targets import network_gradient_scale
+from keras_locoprop.targets import target_rates
 
 
 def displacements(
-    optimizer, plan, records, record_gradients, weight_gradients, examples
+    optimizer,
+    plan,
+    records,
+    record_gradients,
+    weight_gradients,
+    examples,
+    loss_scale,
 ):
     """Solves all local problems and the fallback's.
 
@@ -18,33 +24,35 @@ def displacements(
         plan: `coverage.Plan`.
         records: List of `tap.Record` of the forward pass.
         record_gradients: List of tensors, aligned with `records`: the gradient
-            of the mean loss at each pre-activation, or `None`.
+            of the scaled mean loss at each pre-activation, or `None`.
         weight_gradients: List of tensors, aligned with `plan.fallback_weights`:
-            the gradient of the mean loss, or `None`.
+            the gradient of the scaled mean loss, or `None`.
         examples: Scalar tensor `B`.
+        loss_scale: Scalar tensor: what the mean loss was multiplied by before
+            it was differentiated.
 
     Returns:
         Tuple `(weights, displacements)` of two aligned lists.
     """
     reached = [
-        (record, gradient * ops.cast(examples, gradient.dtype))
+        (record, gradient)
         for record, gradient in zip(records, record_gradients)
         if gradient is not None
     ]
     weights, moved = [], []
     if reached:
         records, gradients = zip(*reached)
-        rate = optimizer.activation_learning_rate
-        if optimizer.gradient_scaling == "relative":
-            # A batch without any gradient has its targets where it is already.
-            rate = rate / ops.maximum(network_gradient_scale(gradients), 1e-30)
         problems = make_problems(
-            plan.local_layers, records, gradients, examples, rate
+            plan.local_layers,
+            records,
+            gradients,
+            examples,
+            target_rates(optimizer, gradients, examples, loss_scale),
         )
         weights += [w for problem in problems for w in problem.weights]
         moved += optimizer.solver.solve(problems, optimizer.learning_rate)
     reached = [
-        (weight, gradient)
+        (weight, gradient / ops.cast(loss_scale, gradient.dtype))
         for weight, gradient in zip(plan.fallback_weights, weight_gradients)
         if gradient is not None
     ]

@@ -1,10 +1,27 @@
 """Where each layer's output should go: the targets of the local problems."""
 
+from typing import Any
+from typing import NamedTuple
+
 import keras
 from keras import ops
 
 from keras_locoprop.local_problem import Call
 from keras_locoprop.local_problem import LocalProblem
+
+
+class TargetRates(NamedTuple):
+    """How far the targets move, in two currencies.
+
+    Attributes:
+        per_example: Scalar: γ for gradients `g` of one example's loss.
+        as_differentiated: Scalar: the same for what differentiation returned,
+            the gradients of the scaled mean loss. Targets use this one, which
+            saves a pass over all gradients.
+    """
+
+    per_example: Any
+    as_differentiated: Any
 
 
 def network_gradient_scale(gradients):
@@ -18,12 +35,32 @@ def network_gradient_scale(gradients):
     targets ask for, whatever constant the loss is multiplied by.
     """
     gradients = [in_full_precision(g) for g in gradients]
-    total = sum(ops.sum(ops.square(g)) for g in gradients)
+    total = sum(ops.vdot(g, g) for g in gradients)
     entries = sum(ops.cast(ops.size(g), total.dtype) for g in gradients)
     return ops.sqrt(total / entries)
 
 
-def make_problems(local_layers, records, gradients, examples, rate):
+def target_rates(optimizer, gradients, examples, loss_scale):
+    """Computes the `TargetRates` of a batch.
+
+    Args:
+        optimizer: `LocoProp`.
+        gradients: List of tensors: the gradients of the scaled mean loss at the
+            recorded pre-activations.
+        examples: Scalar tensor, the number of examples.
+        loss_scale: Scalar tensor.
+    """
+    rate = optimizer.activation_learning_rate
+    dtype = in_full_precision(gradients[0]).dtype
+    factor = ops.cast(examples, dtype) / ops.cast(loss_scale, dtype)
+    if optimizer.gradient_scaling == "absolute":
+        return TargetRates(rate, rate * factor)
+    # A batch without any gradient has its targets where it is already.
+    relative = rate / ops.maximum(network_gradient_scale(gradients), 1e-30)
+    return TargetRates(relative / factor, relative)
+
+
+def make_problems(local_layers, records, gradients, examples, rates):
     """Turns the records of a forward pass into local problems.
 
     The target of a call with pre-activation `z` and loss gradient `g` at it is
@@ -33,9 +70,10 @@ def make_problems(local_layers, records, gradients, examples, rate):
     Args:
         local_layers: List of `coverage.LocalLayer`.
         records: List of `tap.Record`; several of one layer make one problem.
-        gradients: List of tensors `g`, per example, aligned with `records`.
+        gradients: List of tensors, aligned with `records`: the gradients of
+            the scaled mean loss.
         examples: Scalar tensor, the number of examples.
-        rate: Scalar tensor, γ.
+        rates: `TargetRates`.
 
     Returns:
         List of `LocalProblem`, one for each layer that was called.
@@ -47,13 +85,15 @@ def make_problems(local_layers, records, gradients, examples, rate):
     problems = []
     for layer, kind, loss in local_layers:
         calls = [
-            _make_call(loss, record, gradient, rate)
+            _make_call(loss, record, gradient, rates.as_differentiated)
             for record, gradient in zip(records, gradients)
             if record.layer is layer
         ]
         if calls:
             problems.append(
-                LocalProblem(layer, kind, loss, calls, examples, rate)
+                LocalProblem(
+                    layer, kind, loss, calls, examples, rates.per_example
+                )
             )
     return problems
 

@@ -98,9 +98,10 @@ def train_step(model, data):
         optimizer,
         plan,
         records,
-        _divided(record_gradients, loss_scale),
-        _divided(weight_gradients, loss_scale),
+        record_gradients,
+        weight_gradients,
         examples,
+        loss_scale,
     )
 
     def apply(displacements):
@@ -143,13 +144,6 @@ def _is_built(model):
     return model.built and all(
         layer.built for layer in keras_private.all_sublayers(model)
     )
-
-
-def _divided(gradients, scale):
-    return [
-        None if gradient is None else gradient / ops.cast(scale, gradient.dtype)
-        for gradient in gradients
-    ]
 
 
 def _all_finite(tensors):

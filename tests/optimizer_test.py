@@ -1,9 +1,14 @@
+import ast
+import inspect
+import re
+
 import keras
 import numpy as np
 import pytest
 
 from keras_locoprop import LocoProp
 from keras_locoprop import Sequential
+from keras_locoprop.optimizer import default_inner_optimizer
 
 
 @pytest.mark.parametrize(
@@ -183,3 +188,19 @@ def test_another_model_needs_another_optimizer():
             continue
         with pytest.raises(ValueError, match="built for another model"):
             model.fit(np.ones((4, 2)), np.ones((4, 4)), verbose=0)
+
+
+def test_documented_defaults_are_the_defaults():
+    text = " ".join(LocoProp.__doc__.split())
+    for name, parameter in inspect.signature(LocoProp).parameters.items():
+        if name == "kwargs":
+            continue
+        described = text.split(f" {name}: ")[1]
+        documented = re.search(r"Defaults to `(.*?)`", described)[1]
+        assert ast.literal_eval(documented) == parameter.default, name
+    inner = default_inner_optimizer().get_config()
+    documented = re.search(r"`RMSprop\((.*?), (.*?)\)`", text)
+    assert np.isclose(float(documented[1]), inner["learning_rate"])
+    for setting in documented[2].split(", "):
+        name, value = setting.split("=")
+        assert inner[name] == float(value)

@@ -9,6 +9,7 @@ if keras.backend.backend() == "tensorflow":
     from keras_locoprop.backend.tensorflow import replicas
     from keras_locoprop.backend.tensorflow import rows
     from keras_locoprop.backend.tensorflow import snapshot
+    from keras_locoprop.backend.tensorflow_optimizers import fused_class
 else:
     raise ImportError(
         "keras_locoprop runs on the TensorFlow backend of Keras. "
@@ -20,6 +21,7 @@ else:
 __all__ = [
     "compiled",
     "differentiate",
+    "fused_class",
     "gradient",
     "replicas",
     "rows",

@@ -38,7 +38,9 @@ class IterativeSolver:
         proximal,
     ):
         self._rate = None
-        self._optimizer = copy_with_rate(inner_optimizer, lambda: self._rate)
+        self._optimizer, self._is_fused = copy_with_rate(
+            inner_optimizer, lambda: self._rate
+        )
         self.inner_steps = inner_steps
         self.inner_batch_size = inner_batch_size
         self.inner_decay = inner_decay
@@ -70,7 +72,8 @@ class IterativeSolver:
             with without_constraints(weights):
                 self._optimizer.apply(gradients, weights)
 
-        apply = backend.compiled(apply)
+        if not self._is_fused:
+            apply = backend.compiled(apply)
         for step in range(self.inner_steps):
             rows = row_slice(step, self.inner_batch_size, self.inner_steps)
             gradients = [

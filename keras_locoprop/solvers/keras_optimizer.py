@@ -2,11 +2,19 @@
 
 import contextlib
 
+from keras_locoprop import backend
+
 
 def copy_with_rate(optimizer, rate):
-    """A fresh copy of a Keras optimizer that takes its rate from a callable."""
+    """A fresh copy of a Keras optimizer that takes its rate from a callable.
+
+    Returns:
+        Tuple `(copy, is_fused)`; a fused one passes over memory once by itself.
+    """
+    fused_class = backend.fused_class(optimizer)
     config = optimizer.get_config() | {"learning_rate": rate}
-    return type(optimizer).from_config(config)
+    copy = (fused_class or type(optimizer)).from_config(config)
+    return copy, fused_class is not None
 
 
 def displacements(weights, starts):

@@ -1,0 +1,39 @@
+"""Keras optimizers on TensorFlow's fused, in-place update kernels."""
+
+import keras
+import tensorflow as tf
+
+from keras_locoprop import keras_private
+
+
+class FusedRMSprop(keras.optimizers.RMSprop):
+    """`keras.optimizers.RMSprop` with momentum, in one pass over memory.
+
+    Keras writes the update as a dozen elementwise operations. In a step of many
+    small updates those would take longer than the matrix products.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        mean_square, momentum = keras_private.rmsprop_slots(self, variable)
+        tf.raw_ops.ResourceApplyRMSProp(
+            var=variable.handle,
+            ms=mean_square.value.handle,
+            mom=momentum.value.handle,
+            lr=tf.cast(learning_rate, variable.dtype),
+            rho=tf.constant(self.rho, variable.dtype),
+            momentum=tf.constant(self.momentum, variable.dtype),
+            epsilon=tf.constant(self.epsilon, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
+        )
+
+
+def fused_class(optimizer):
+    """The class with a fused update that can stand in for `optimizer`, if any.
+
+    A subclass of a Keras optimizer is left alone: it may update differently.
+    """
+    if type(optimizer) is not keras.optimizers.RMSprop:
+        return None
+    if optimizer.centered or not optimizer.momentum:
+        return None
+    return FusedRMSprop

@@ -1,0 +1,97 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_locoprop import backend
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"momentum": 0.9},
+        {"momentum": 0.99, "rho": 0.5, "epsilon": 1e-2},
+        {"momentum": 0.5, "clipnorm": 0.1, "weight_decay": 0.1},
+    ],
+)
+def test_fused_update_is_the_optimizer_s_own(settings, dtype):
+    plain = keras.optimizers.RMSprop(0.1, **settings)
+    fused = backend.fused_class(plain).from_config(plain.get_config())
+    start = np.random.normal(size=(4, 3))
+    weights = [keras.Variable(start, dtype=dtype) for _ in range(2)]
+    for _ in range(5):
+        gradient = tf.constant(np.random.normal(size=(4, 3)), dtype)
+        for optimizer, weight in zip((plain, fused), weights, strict=True):
+            optimizer.apply([gradient], [weight])
+    assert np.max(np.abs(np.asarray(weights[0]) - start)) > 0.1
+    np.testing.assert_allclose(*weights, rtol=1e-5, atol=1e-6)
+    for one, other in zip(plain.variables, fused.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.RMSprop(),
+        keras.optimizers.RMSprop(momentum=0.9, centered=True),
+        keras.optimizers.Adam(),
+        type("Own", (keras.optimizers.RMSprop,), {})(momentum=0.9),
+    ],
+    ids=["without momentum", "centered", "adam", "subclass"],
+)
+def test_what_has_no_fused_update(optimizer):
+    assert backend.fused_class(optimizer) is None
+
+
+def test_snapshot_stays_when_the_variable_moves():
+    @tf.function
+    def difference():
+        before = backend.snapshot(variable)
+        variable.assign_add(np.ones((2, 2), "float32"))
+        tf.raw_ops.AssignAddVariableOp(
+            resource=variable.value.handle, value=tf.ones((2, 2))
+        )
+        return variable - before
+
+    variable = keras.Variable(np.zeros((2, 2), "float32"))
+    np.testing.assert_array_equal(difference(), np.full((2, 2), 2.0))
+
+
+def test_gradient():
+    variable = keras.Variable([1.0, -2.0])
+    gradient = backend.gradient(keras.regularizers.L2(0.5), variable)
+    np.testing.assert_allclose(gradient, [1.0, -2.0])
+
+
+def test_differentiate():
+    weight = keras.Variable([2.0])
+    unused = keras.Variable([2.0])
+    recorded = []
+
+    def forward():
+        recorded.append(weight * 3.0)
+        return tf.reduce_sum(recorded[0] ** 2)
+
+    of_tensors, of_weights = backend.differentiate(
+        forward, lambda: recorded, [weight, unused]
+    )
+    np.testing.assert_allclose(of_tensors, [[12.0]])
+    np.testing.assert_allclose(of_weights[0], [36.0])
+    assert of_weights[1] is None
+
+
+def test_compiled_function_gives_the_same():
+    variable = keras.Variable([1.0, 2.0])
+
+    def double(rate):
+        variable.assign(variable * rate)
+
+    @tf.function
+    def step():
+        compiled = backend.compiled(double)
+        compiled(tf.constant(2.0))
+        compiled(tf.constant(3.0))
+
+    step()
+    np.testing.assert_allclose(variable, [6.0, 12.0])

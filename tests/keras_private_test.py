@@ -1,0 +1,84 @@
+"""Names each private attribute of Keras that the package leans on."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_locoprop import keras_private
+
+
+def make_model():
+    inner = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="deep")])
+    inputs = keras.Input((3,))
+    outputs = layers.Dense(2, name="shallow")(inner(inputs))
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_functional():
+    assert type(make_model()) is keras_private.Functional
+
+
+def test_functional_init_arguments():
+    is_functional = keras_private.functional_init_arguments
+    assert is_functional(("inputs", "outputs"), {})
+    assert is_functional((), {"inputs": 1, "outputs": 2})
+    assert not is_functional((), {"name": "subclassed"})
+
+
+def test_flatten_layers():
+    model = make_model()
+    direct = keras_private.direct_sublayers(model)
+    assert direct == model.layers
+    names = {layer.name for layer in keras_private.all_sublayers(model)}
+    assert {"deep", "shallow"} <= names
+    assert "deep" not in {layer.name for layer in direct}
+
+
+def test_call_has_training_arg():
+    class Plain(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    class Aware(keras.Model):
+        def call(self, inputs, training=None):
+            return inputs + (1.0 if training else 0.0)
+
+    ones = np.ones((2, 3), "float32")
+    plain = keras_private.call_model(Plain(), ones, training=True)
+    np.testing.assert_array_equal(plain, ones)
+    aware = keras_private.call_model(Aware(), ones, training=True)
+    np.testing.assert_array_equal(aware, 2 * ones)
+
+
+def test_compute_loss():
+    class Without(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            return 7.0
+
+    for model, expected in ((make_model(), 1.0), (Without(), 7.0)):
+        loss = keras_private.compute_loss(
+            model,
+            x=None,
+            y=np.zeros((2, 2)),
+            y_pred=np.ones((2, 2)),
+            sample_weight=None,
+            training=True,
+        )
+        np.testing.assert_allclose(loss, expected)
+
+
+def test_loss_tracker():
+    model = make_model()
+    keras_private.loss_tracker(model).update_state(3.0)
+    assert model.get_metrics_result()["loss"] == 3.0
+
+
+def test_rmsprop_slots():
+    variable = keras.Variable([1.0, 2.0])
+    optimizer = keras.optimizers.RMSprop(0.5, rho=0.0, momentum=0.5)
+    optimizer.apply([np.array([3.0, -4.0], "float32")], [variable])
+    mean_square, momentum = keras_private.rmsprop_slots(optimizer, variable)
+    np.testing.assert_allclose(mean_square, [9.0, 16.0])
+    np.testing.assert_allclose(momentum, [0.5, -0.5], rtol=1e-5)
