@@ -1,0 +1,56 @@
+"""Results as lines of JSON, and what they were obtained with."""
+
+import importlib
+import json
+import math
+import os
+import platform
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_locoprop
+
+
+def versions():
+    """The software and the kind of machine that a result depends on."""
+    backend = keras.backend.backend()
+    return {
+        "python": platform.python_version(),
+        "keras_locoprop": keras_locoprop.__version__,
+        "keras": keras.__version__,
+        backend: importlib.import_module(backend).__version__,
+        "numpy": np.__version__,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpu_count": os.cpu_count(),
+    }
+
+
+def append_line(path, record):
+    """Appends a record to a file of JSON lines, which is made if need be."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(strict(record), allow_nan=False) + "\n")
+
+
+def read_lines(path):
+    """Reads a file of JSON lines; none if it does not exist."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line]
+
+
+def strict(value):
+    """Replaces numbers that JSON does not know, NaN and infinity, by `None`."""
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

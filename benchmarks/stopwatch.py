@@ -1,0 +1,124 @@
+"""Timing of training steps, side by side."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_locoprop import backend
+from keras_locoprop import keras_private
+from keras_locoprop.coverage import make_plan
+from keras_locoprop.tap import recording
+
+
+class ForwardBackward(keras.Sequential):
+    """Does in its train step what LocoProp's does before the solves.
+
+    Keras compiles and calls it in the same way, so that the difference of the
+    two times is the time of the solves.
+    """
+
+    def train_step(self, data):
+        x, y = data
+        plan = make_plan(self)
+
+        def forward():
+            prediction = keras_private.call_model(self, x, training=True)
+            loss = keras_private.compute_loss(
+                self, x=x, y=y, y_pred=prediction, training=True
+            )
+            keras_private.loss_tracker(self).update_state(loss)
+            return loss
+
+        with recording(local.layer for local in plan.local_layers) as records:
+            gradients, _ = backend.differentiate(
+                forward,
+                lambda: [record.preactivation for record in records],
+                plan.fallback_weights,
+            )
+        # TensorFlow leaves out of a function what it does not return.
+        return self.get_metrics_result() | {
+            f"gradient {i}": gradient for i, gradient in enumerate(gradients)
+        }
+
+
+class Steps:
+    """Takes training steps of a compiled model on one batch, again and again.
+
+    The batch stays in memory and Keras's train function is called directly:
+    neither data nor callbacks are in the time. The number of rows is unknown
+    to the train function, as it is in `fit`.
+
+    Args:
+        model: A compiled `keras.Model`.
+        batch: Tuple of NumPy arrays `(x, y)`.
+    """
+
+    def __init__(self, model, batch):
+        self._model = model
+        dataset = tf.data.Dataset.from_tensor_slices(batch)
+        dataset = dataset.batch(len(batch[0])).cache()
+        self._one_batch = dataset
+        self._iterator = iter(dataset.repeat())
+
+    def first(self):
+        """Takes the first step by `fit`, with all that is made for it.
+
+        Returns:
+            Its seconds, nearly all of them compilation.
+        """
+        start = time.perf_counter()
+        self._model.fit(self._one_batch, shuffle=False, verbose=0)
+        return time.perf_counter() - start
+
+    def __call__(self):
+        if self._model.train_function is None:
+            self._model.make_train_function()
+        logs = self._model.train_function(self._iterator)
+        # An accelerator is still at work until a result is read.
+        return float(logs["loss"])
+
+
+class MatrixProduct:
+    """Multiplies two square matrices of single precision.
+
+    Args:
+        size: Integer, the number of rows and columns.
+    """
+
+    def __init__(self, size):
+        generator = np.random.default_rng(0)
+        self._factors = [
+            keras.ops.convert_to_tensor(
+                generator.standard_normal((size, size), "float32")
+            )
+            for _ in range(2)
+        ]
+        self.operations = 2 * size**3
+
+    def __call__(self):
+        return float(keras.ops.matmul(*self._factors)[0, 0])
+
+
+def interleaved_seconds(tasks, rounds, steps):
+    """Times tasks in turn, so that they share what else the machine does.
+
+    Args:
+        tasks: Dict of callables without arguments.
+        rounds: Integer, how often all tasks have their turn.
+        steps: Integer, the calls of a task in each of its turns.
+
+    Returns:
+        Dict of lists: the seconds of every call.
+    """
+    seconds = {name: [] for name in tasks}
+    for task in tasks.values():
+        task()
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            for _ in range(steps):
+                start = time.perf_counter()
+                task()
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
