@@ -106,12 +106,12 @@ def coverage(model):
     ...         keras.layers.Dense(1, name="output"),
     ...     ]
     ... )
-    >>> print(coverage(model))
-    layer   kind                activation  trained by     reason                                     weights
-    ------  ------------------  ----------  -------------  -----------------------------------------  -------
-    hidden  Dense               tanh        matching loss                                             144
-    norm    LayerNormalization              fallback       LayerNormalization layers have no local problem  32
-    """  # noqa: E501
+    >>> for row in coverage(model):
+    ...     print(row.layer, "|", row.trained_by, "|", row.reason)
+    hidden | matching loss |
+    norm | fallback | LayerNormalization layers have no local problem
+    output | matching loss |
+    """
     check_is_model(model)
     optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
