@@ -52,7 +52,7 @@ class LocoProp(keras.optimizers.Optimizer):
             the network and the batch, so that γ does not depend on the scale of
             the loss; `"absolute"` is the paper's γ, per example. Defaults to
             `"relative"`.
-        inner_steps: Integer `T`. Defaults to `5`.
+        inner_steps: Integer `T`. Defaults to `3`.
         inner_batch_size: Integer, the rows that each inner step uses; steps
             take different rows in turn. `"all"`: every row in every step.
             `None`: `T` slices, so that the steps together pass over the batch
@@ -110,7 +110,7 @@ class LocoProp(keras.optimizers.Optimizer):
         activation_learning_rate=0.005,
         variant="matching",
         gradient_scaling="relative",
-        inner_steps=5,
+        inner_steps=3,
         inner_batch_size=None,
         inner_decay=0.25,
         inner_optimizer=None,

@@ -431,3 +431,12 @@ def test_subclassing_is_unharmed_by_functional_use(data):
     )
     assert isinstance(keras_locoprop.Model(*functional()), keras_locoprop.Model)
     compiled(Subclassed).fit(*data, verbose=0)
+
+
+def test_several_replicas_are_refused(data, monkeypatch):
+    monkeypatch.setattr(keras_locoprop.backend, "replicas", lambda: 2)
+    model = compiled(MODELS["functional"])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="one device at a time.*2 replicas"):
+        model.fit(*data, verbose=0)
+    assert_same(model.get_weights(), before, 0.0)
