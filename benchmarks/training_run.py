@@ -19,6 +19,7 @@ _LOCOPROP_SETTINGS = (
     "activation_learning_rate",
     "variant",
     "gradient_scaling",
+    "learning_rate_scaling",
     "inner_steps",
     "inner_batch_size",
     "inner_decay",

@@ -16,6 +16,7 @@ __all__ = [
     "functional_init_arguments",
     "loss_tracker",
     "rmsprop_slots",
+    "variable_index",
 ]
 
 
@@ -48,5 +49,10 @@ def loss_tracker(model):
 
 def rmsprop_slots(optimizer, variable):
     """The mean square and the momentum that RMSprop keeps of a variable."""
-    index = optimizer._get_variable_index(variable)
+    index = variable_index(optimizer, variable)
     return optimizer._velocities[index], optimizer._momentums[index]
+
+
+def variable_index(optimizer, variable):
+    """The position of a variable among those an optimizer was built for."""
+    return optimizer._get_variable_index(variable)

@@ -16,20 +16,22 @@ class Call(NamedTuple):
 
     Attributes:
         inputs: Tensor of shape `(batch, ..., features)`.
-        preactivation: Tensor `z` of shape `(batch, ..., units)`, computed with
+        activated: Tensor `f(z)` of shape `(batch, ..., units)`, with the `z` of
             the weights before the step.
-        target: Tensor `a`, of the shape of `preactivation`.
+        gradient: Tensor, of the shape of `activated`: the gradient of the
+            training loss at `z`, multiplied by whatever the loss was.
     """
 
     inputs: Any
-    preactivation: Any
-    target: Any
+    activated: Any
+    gradient: Any
 
 
 class LocalProblem(NamedTuple):
     """A layer's own loss, as a function of its weights alone.
 
-    `1/B Σ_rows loss(x · W + b, a) + regularization_rate · R(W, b)`
+    `1/B Σ_rows loss(x · W + b, a) + regularization_rate · R(W, b)`,
+    `a = f(z) - target_rate · gradient`
 
     with `B` the number of examples: the loss of a layer with several rows per
     example is summed over the rows of an example and averaged over examples.
@@ -41,6 +43,7 @@ class LocalProblem(NamedTuple):
             loss `½‖z - a‖²`.
         calls: List of `Call`: one per call of the layer in the forward pass.
         examples: Scalar tensor `B`.
+        target_rate: Scalar tensor: γ for `Call.gradient` as it is.
         regularization_rate: Scalar tensor: what the weights' regularizers are
             multiplied by, so that they keep their strength relative to `g`.
     """
@@ -50,6 +53,7 @@ class LocalProblem(NamedTuple):
     loss: MatchingLoss
     calls: list
     examples: Any
+    target_rate: Any
     regularization_rate: Any
 
     @property
@@ -89,15 +93,20 @@ class LocalProblem(NamedTuple):
     def _gradients_of_call(self, call, row_slice, at_start):
         total = ops.shape(call.inputs)[0]
         start, size = row_slice(total)
-        inputs, preactivation, target = (
+        inputs, activated, gradient = (
             backend.rows(tensor, start, size) for tensor in call
         )
-        if not at_start:
-            preactivation = self.kind.preactivation(self.layer, inputs)
-        residual = self.loss.gradient(preactivation, target)
-        dtype = residual.dtype
+        dtype = gradient.dtype
         scale = ops.cast(total, dtype) / ops.cast(size * self.examples, dtype)
-        return self.kind.weight_gradients(self.layer, inputs, residual * scale)
+        if at_start:
+            # The residual f(z) - a is the shift of the target itself.
+            residual = scale * self.target_rate * gradient
+        else:
+            target = activated - self.target_rate * gradient
+            preactivation = self.kind.preactivation(self.layer, inputs)
+            residual = self.loss.gradient(preactivation, target)
+            residual = scale * residual
+        return self.kind.weight_gradients(self.layer, inputs, residual)
 
     def _regularizer_gradient(self, weight):
         gradient = backend.gradient(weight.regularizer, weight)

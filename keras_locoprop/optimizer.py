@@ -14,7 +14,7 @@ from keras_locoprop.validation import check_arguments
 
 def default_inner_optimizer():
     """RMSprop with heavy momentum, as in the paper's experiments."""
-    return keras.optimizers.RMSprop(3e-5, rho=0.9, momentum=0.99)
+    return keras.optimizers.RMSprop(7.5e-4, rho=0.9, momentum=0.99)
 
 
 @keras.saving.register_keras_serializable("keras_locoprop")
@@ -42,7 +42,7 @@ class LocoProp(keras.optimizers.Optimizer):
             `keras.optimizers.schedules.LearningRateSchedule`, or a callable
             without arguments. The rate of the inner steps: step `k` of `T` uses
             `learning_rate · max(1 - k/T, inner_decay)`.
-            Defaults to `None`: the rate of `inner_optimizer`, which is `3e-5`
+            Defaults to `None`: the rate of `inner_optimizer`, which is `7.5e-4`
             if none is given.
         activation_learning_rate: Float γ: how far targets move along the
             gradient. Defaults to `0.005`.
@@ -55,13 +55,14 @@ class LocoProp(keras.optimizers.Optimizer):
         inner_steps: Integer `T`. Defaults to `3`.
         inner_batch_size: Integer, the rows that each inner step uses; steps
             take different rows in turn. `"all"`: every row in every step.
-            `None`: `T` slices, so that the steps together pass over the batch
-            once, but no slice below 32 rows. Defaults to `None`.
+            `None`: `T / 2` slices, rounded up, so that the steps together pass
+            over the batch about twice, but no slice below 32 rows. Defaults to
+            `None`.
         inner_decay: Float in `[0, 1]`: the floor of the decay within one solve.
             Defaults to `0.25`.
         inner_optimizer: Any Keras optimizer: instance, config or name. It works
             on copies of its own; its slots persist from batch to batch.
-            Defaults to `None`: `RMSprop(3e-5, rho=0.9, momentum=0.99)`.
+            Defaults to `None`: `RMSprop(7.5e-4, rho=0.9, momentum=0.99)`.
         proximal: Float: the strength of the term `½ proximal ‖W - W_t‖²` that
             holds weights near where they were. Defaults to `0.0`.
         fallback_optimizer: Any Keras optimizer: instance, config or name. It
@@ -70,6 +71,11 @@ class LocoProp(keras.optimizers.Optimizer):
         exclude: List of layer names or regular expressions, matched against a
             layer's whole name or path: layers that go to the fallback. Defaults
             to `None`.
+        learning_rate_scaling: `"relative"` multiplies the rate of each layer by
+            Glorot's standard deviation of its kernel,
+            `sqrt(2 / (fan_in + fan_out))`, so that one rate moves wide and
+            narrow layers by the same part of their weights; `"absolute"` uses
+            the same rate everywhere. Defaults to `"relative"`.
         **kwargs: Keras's optimizer arguments: `weight_decay`, `clipnorm`,
             `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor`,
@@ -117,6 +123,7 @@ class LocoProp(keras.optimizers.Optimizer):
         proximal=0.0,
         fallback_optimizer="adam",
         exclude=None,
+        learning_rate_scaling="relative",
         **kwargs,
     ):
         own_arguments = {
@@ -129,6 +136,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "inner_decay": inner_decay,
             "proximal": proximal,
             "exclude": exclude,
+            "learning_rate_scaling": learning_rate_scaling,
         }
         check_arguments(own_arguments)
         inner = _resolve_optimizer(
@@ -149,6 +157,7 @@ class LocoProp(keras.optimizers.Optimizer):
         self.inner_batch_size = inner_batch_size
         self.inner_decay = inner_decay
         self.proximal = proximal
+        self.learning_rate_scaling = learning_rate_scaling
         self.exclude = None if exclude is None else list(exclude)
         self.skipped_steps = self.add_variable(
             shape=(), dtype="int", name="skipped_steps"
@@ -157,7 +166,12 @@ class LocoProp(keras.optimizers.Optimizer):
             inner_config=keras.optimizers.serialize(inner),
             fallback_config=keras.optimizers.serialize(fallback),
             solver=IterativeSolver(
-                inner, inner_steps, inner_batch_size, inner_decay, proximal
+                inner,
+                inner_steps,
+                inner_batch_size,
+                inner_decay,
+                proximal,
+                learning_rate_scaling,
             ),
             fallback=FallbackSolver(fallback),
         )
@@ -240,6 +254,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "proximal": self.proximal,
             "fallback_optimizer": self._state.fallback_config,
             "exclude": self.exclude,
+            "learning_rate_scaling": self.learning_rate_scaling,
             "local_weights": self._state.local_indices,
         }
 

@@ -85,25 +85,27 @@ def make_problems(local_layers, records, gradients, examples, rates):
     problems = []
     for layer, kind, loss in local_layers:
         calls = [
-            _make_call(loss, record, gradient, rates.as_differentiated)
+            Call(
+                in_full_precision(record.inputs),
+                loss.activation(in_full_precision(record.preactivation)),
+                in_full_precision(gradient),
+            )
             for record, gradient in zip(records, gradients)
             if record.layer is layer
         ]
         if calls:
             problems.append(
                 LocalProblem(
-                    layer, kind, loss, calls, examples, rates.per_example
+                    layer,
+                    kind,
+                    loss,
+                    calls,
+                    examples,
+                    target_rate=rates.as_differentiated,
+                    regularization_rate=rates.per_example,
                 )
             )
     return problems
-
-
-def _make_call(loss, record, gradient, rate):
-    inputs, preactivation, gradient = map(
-        in_full_precision, (record.inputs, record.preactivation, gradient)
-    )
-    target = loss.activation(preactivation) - rate * gradient
-    return Call(inputs, preactivation, target)
 
 
 def in_full_precision(tensor):

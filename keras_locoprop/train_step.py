@@ -104,13 +104,19 @@ def train_step(model, data):
         loss_scale,
     )
 
+    scales_loss = (
+        model.optimizer is not optimizer
+        or optimizer.loss_scale_factor is not None
+    )
+
     def apply(displacements):
         with optimizer.accepting_displacements():
-            # Keras divides by the loss scale what it takes for gradients.
-            model.optimizer.apply(
-                [d * ops.cast(loss_scale, d.dtype) for d in displacements],
-                weights,
-            )
+            if scales_loss:
+                # Keras divides by it what it takes for gradients.
+                displacements = [
+                    d * ops.cast(loss_scale, d.dtype) for d in displacements
+                ]
+            model.optimizer.apply(displacements, weights)
 
     def skip():
         for variable, value in zip(state, before):

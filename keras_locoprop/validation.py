@@ -5,7 +5,7 @@ import re
 import keras
 
 VARIANTS = ("matching", "squared")
-GRADIENT_SCALINGS = ("relative", "absolute")
+SCALINGS = ("relative", "absolute")
 
 
 def check_arguments(arguments):
@@ -64,10 +64,8 @@ _RULES = {
     ),
     "activation_learning_rate": (_is_positive, "a positive float"),
     "variant": (VARIANTS.__contains__, f"one of {VARIANTS}"),
-    "gradient_scaling": (
-        GRADIENT_SCALINGS.__contains__,
-        f"one of {GRADIENT_SCALINGS}",
-    ),
+    "gradient_scaling": (SCALINGS.__contains__, f"one of {SCALINGS}"),
+    "learning_rate_scaling": (SCALINGS.__contains__, f"one of {SCALINGS}"),
     "inner_steps": (
         lambda value: _is_integer(value) and value >= 1,
         "an integer >= 1",

@@ -20,6 +20,7 @@ def make_locoprop(variant):
         activation_learning_rate=ACTIVATION_LEARNING_RATE,
         variant=variant,
         gradient_scaling="absolute",
+        learning_rate_scaling="absolute",
         inner_steps=1,
         inner_batch_size="all",
         inner_optimizer=keras.optimizers.SGD(),

@@ -37,6 +37,7 @@ VARIANTS = {"M": "matching", "S": "squared"}
 SETTINGS = {
     "activation_learning_rate": 10 / ROWS,
     "gradient_scaling": "absolute",
+    "learning_rate_scaling": "absolute",
     "inner_steps": 5,
     "inner_batch_size": "all",
 }

@@ -23,6 +23,7 @@ from keras_locoprop.optimizer import default_inner_optimizer
         ("activation_learning_rate", None),
         ("variant", "quadratic"),
         ("gradient_scaling", "root"),
+        ("learning_rate_scaling", "width"),
         ("inner_steps", 0),
         ("inner_steps", 2.5),
         ("inner_steps", True),

@@ -162,6 +162,7 @@ class LocoProp:
     inner_batch_size: Any = "all"
     inner_decay: float = 0.25
     proximal: float = 0.0
+    learning_rate_scaling: str = "relative"
     batches: int = 0
 
     def train_on_batch(self, x, y, sample_weight=None):
@@ -244,8 +245,16 @@ class LocoProp:
             ]
             decay = max(1.0 - k / self.inner_steps, self.inner_decay)
             weights = weights_of(self.layers)
-            weights = iter(
-                self.optimizer.apply(weights, gradients, rate * decay)
-            )
+            rates = [rate * decay * factor for factor in self._rate_factors()]
+            weights = iter(self.optimizer.apply(weights, gradients, rates))
             for layer in self.layers:
                 layer.assign([next(weights) for _ in layer.weights()])
+
+    def _rate_factors(self):
+        """One for each weight: the standard deviation of Glorot's uniform."""
+        for layer in self.layers:
+            kernel, *_ = weights = layer.weights()
+            limit = math.sqrt(6.0 / sum(kernel.shape))
+            relative = self.learning_rate_scaling == "relative"
+            factor = limit / math.sqrt(3.0) if relative else 1.0
+            yield from [factor] * len(weights)

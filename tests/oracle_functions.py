@@ -159,12 +159,12 @@ class Optimizer:
         self.iterations = 0
         self.slots = {}
 
-    def apply(self, weights, gradients, rate):
+    def apply(self, weights, gradients, rates):
         self.iterations += 1
-        pairs = zip(weights, gradients, strict=True)
+        triples = zip(weights, gradients, rates, strict=True)
         return [
             self.update(index, weight, gradient, rate)
-            for index, (weight, gradient) in enumerate(pairs)
+            for index, (weight, gradient, rate) in enumerate(triples)
         ]
 
     def slot(self, name, index, weight, start=0.0):

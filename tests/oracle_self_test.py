@@ -133,7 +133,7 @@ def test_optimizer_is_that_of_keras(case, float64):
     )
     ours = getattr(oracle_functions, name)(**hyperparameters)
     for gradient in generator.normal(size=(4, 3, 2)):
-        (weight,) = ours.apply([weight], [gradient], rate=0.1)
+        (weight,) = ours.apply([weight], [gradient], rates=[0.1])
         theirs.apply([keras.ops.convert_to_tensor(gradient)], [variable])
         np.testing.assert_allclose(
             weight, np.asarray(variable), rtol=1e-12, atol=1e-14
@@ -176,6 +176,7 @@ def test_one_step_is_gradient_descent(variant, use_bias):
         activation_learning_rate=0.5,
         variant=variant,
         gradient_scaling="absolute",
+        learning_rate_scaling="absolute",
         inner_steps=1,
     )
     rule.train_on_batch(x, y)

@@ -258,6 +258,16 @@ def test_agreement_in_mixed_precision(scaling, policy):
     assert_weights_agree(*train_both(run)[:2], rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize("inner_optimizer", [MOMENTUM, RMSPROP, ADAM])
+def test_agreement_with_rates_relative_to_the_weights(inner_optimizer, float64):
+    run = dataclasses.replace(
+        BASE,
+        inner_optimizer=inner_optimizer,
+        locoprop=BASE.locoprop | {"learning_rate_scaling": "relative"},
+    )
+    assert_weights_agree(*train_both(run)[:2], rtol=1e-9, atol=1e-11)
+
+
 def test_agreement_with_a_schedule(float64):
     """The schedule counts batches, and the inner decay is on top of it."""
     schedule = keras.optimizers.schedules.InverseTimeDecay(

@@ -65,6 +65,10 @@ def make_data(run):
     return x, y, weights if run.weighted else None
 
 
+def locoprop_options(run):
+    return {"learning_rate_scaling": "absolute"} | run.locoprop
+
+
 def make_model(run):
     """The package's side: a compiled model with random biases, too."""
     layer_options = [run.layer_options] * len(run.layers)
@@ -88,7 +92,7 @@ def make_model(run):
         learning_rate=run.learning_rate,
         activation_learning_rate=run.activation_learning_rate,
         inner_optimizer=getattr(keras.optimizers, name)(**hyperparameters),
-        **run.locoprop,
+        **locoprop_options(run),
     )
     model.compile(
         optimizer=optimizer, loss=keras_loss(run.loss), **run.compile_options
@@ -105,5 +109,5 @@ def make_oracle(run, model):
         optimizer=getattr(oracle_functions, name)(**hyperparameters),
         learning_rate=run.learning_rate,
         activation_learning_rate=run.activation_learning_rate,
-        **run.locoprop,
+        **locoprop_options(run),
     )

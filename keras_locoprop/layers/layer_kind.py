@@ -1,6 +1,7 @@
 """What the package needs to know of a kind of layer, and the kinds it knows."""
 
 import abc
+import math
 
 _KINDS = {}
 
@@ -25,6 +26,16 @@ class LayerKind(abc.ABC):
     @abc.abstractmethod
     def weights(self, layer):
         """The list of `keras.Variable`s that `z` is linear in."""
+
+    def fans(self, layer):
+        """How many inputs a unit has, and how many units an input has.
+
+        Returns:
+            Tuple `(fan_in, fan_out)`, here for a kernel of shape
+            `(..., inputs, units)`, whose first axes span a receptive field.
+        """
+        *field, inputs, units = self.weights(layer)[0].shape
+        return math.prod(field) * inputs, math.prod(field) * units
 
     @abc.abstractmethod
     def preactivation(self, layer, inputs):

@@ -1,6 +1,9 @@
 """The paper's solver: a few steps of a first-order optimizer."""
 
+import math
+
 from keras_locoprop import backend
+from keras_locoprop import keras_private
 from keras_locoprop.solvers.keras_optimizer import copy_with_rate
 from keras_locoprop.solvers.keras_optimizer import displacements
 from keras_locoprop.solvers.keras_optimizer import without_constraints
@@ -11,10 +14,12 @@ class IterativeSolver:
     r"""Minimizes local problems by a first-order optimizer.
 
     Step `k = 0 … T-1` applies one step of the inner optimizer, at the rate
-    `learning_rate · max(1 - k/T, inner_decay)`, to the gradient of the local
-    loss on that step's slice of the rows, plus `proximal · (W - W_t)`. The
-    problems do not see each other; the optimizer's slots persist from batch to
-    batch.
+    `learning_rate · max(1 - k/T, inner_decay) · factor`, to the gradient of the
+    local loss on that step's slice of the rows, plus `proximal · (W - W_t)`.
+    The factor is 1, or, with `learning_rate_scaling="relative"`, Glorot's
+    standard deviation of the layer's kernel, `sqrt(2 / (fan_in + fan_out))`.
+    The problems do not see each other; the optimizer's slots persist from batch
+    to batch.
 
     Args:
         inner_optimizer: A `keras.optimizers.Optimizer`, used as a template: the
@@ -23,6 +28,7 @@ class IterativeSolver:
         inner_batch_size: Rows per inner step; see `row_slice`.
         inner_decay: Float.
         proximal: Float.
+        learning_rate_scaling: `"relative"` or `"absolute"`.
 
     Reference:
         Amid, Anil, Warmuth, [LocoProp](https://arxiv.org/abs/2106.06199),
@@ -36,15 +42,18 @@ class IterativeSolver:
         inner_batch_size,
         inner_decay,
         proximal,
+        learning_rate_scaling,
     ):
         self._rate = None
+        self._rate_factors = {}
         self._optimizer, self._is_fused = copy_with_rate(
-            inner_optimizer, lambda: self._rate
+            inner_optimizer, lambda: self._rate, self._rate_factors.get
         )
         self.inner_steps = inner_steps
         self.inner_batch_size = inner_batch_size
         self.inner_decay = inner_decay
         self.proximal = proximal
+        self.learning_rate_scaling = learning_rate_scaling
 
     def build(self, weights):
         self._optimizer.build(weights)
@@ -66,6 +75,10 @@ class IterativeSolver:
         """
         weights = [w for problem in problems for w in problem.weights]
         starts = [backend.snapshot(weight) for weight in weights]
+        for problem in problems:
+            for weight in problem.weights:
+                index = keras_private.variable_index(self._optimizer, weight)
+                self._rate_factors[index] = self._rate_factor(problem)
 
         def apply(gradients, rate):
             self._rate = rate
@@ -91,3 +104,9 @@ class IterativeSolver:
             decay = max(1 - step / self.inner_steps, self.inner_decay)
             apply(gradients, learning_rate * decay)
         return displacements(weights, starts)
+
+    def _rate_factor(self, problem):
+        if self.learning_rate_scaling == "absolute":
+            return 1.0
+        fan_in, fan_out = problem.kind.fans(problem.layer)
+        return math.sqrt(2.0 / (fan_in + fan_out))

@@ -2,19 +2,35 @@
 
 import contextlib
 
+from keras import ops
+
 from keras_locoprop import backend
+from keras_locoprop import keras_private
 
 
-def copy_with_rate(optimizer, rate):
-    """A fresh copy of a Keras optimizer that takes its rate from a callable.
+def copy_with_rate(optimizer, rate, rate_factor):
+    """A fresh copy of a Keras optimizer that takes its rate from outside.
+
+    Args:
+        optimizer: The `keras.optimizers.Optimizer` to copy.
+        rate: Callable without arguments; returns the present rate.
+        rate_factor: Callable that maps the position of a weight, among those
+            that the copy is built for, to what its rate is multiplied by.
 
     Returns:
         Tuple `(copy, is_fused)`; a fused one passes over memory once by itself.
     """
     fused_class = backend.fused_class(optimizer)
+    base = fused_class or type(optimizer)
+
+    class WithRateFactor(base):
+        def update_step(self, gradient, variable, learning_rate):
+            factor = rate_factor(keras_private.variable_index(self, variable))
+            rate = factor * ops.cast(learning_rate, variable.dtype)
+            super().update_step(gradient, variable, rate)
+
     config = optimizer.get_config() | {"learning_rate": rate}
-    copy = (fused_class or type(optimizer)).from_config(config)
-    return copy, fused_class is not None
+    return WithRateFactor.from_config(config), fused_class is not None
 
 
 def displacements(weights, starts):

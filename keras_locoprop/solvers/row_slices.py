@@ -38,8 +38,9 @@ def row_slice(step, inner_batch_size, inner_steps):
 
 
 def default_slice_count(rows, inner_steps):
-    """One pass over the batch, in slices of at least `MINIMUM_ROWS`."""
+    """About two passes over the batch, in slices of `MINIMUM_ROWS` or more."""
+    most = -(-inner_steps // 2)
     slices = rows // MINIMUM_ROWS
     if isinstance(slices, int):
-        return min(max(slices, 1), inner_steps)
-    return ops.clip(slices, 1, inner_steps)
+        return min(max(slices, 1), most)
+    return ops.clip(slices, 1, most)

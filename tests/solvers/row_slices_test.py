@@ -43,11 +43,10 @@ def test_nearly_equal_sizes():
 
 
 @pytest.mark.parametrize("rows", [MINIMUM_ROWS, 128, 1000])
-def test_default_passes_over_the_batch_once_at_most(rows):
+def test_default_passes_over_the_batch_twice(rows):
     sizes = [size for _, size in slices_of(rows, None, 4)]
     assert min(sizes) >= min(rows, MINIMUM_ROWS)
-    if rows >= 4 * MINIMUM_ROWS:
-        assert sum(sizes) == rows
+    assert sum(sizes) == (2 if rows > MINIMUM_ROWS else 4) * rows
 
 
 @pytest.mark.parametrize("inner_batch_size", [10, "all", None])
