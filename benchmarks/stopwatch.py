@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_locoprop import backend
 from keras_locoprop import keras_private
-from keras_locoprop.coverage import make_plan
+from keras_locoprop.plan import make_plan
 from keras_locoprop.tap import recording
 
 

@@ -1,11 +1,11 @@
 """LocoProp: local loss optimization for Keras models."""
 
-from keras_locoprop.coverage import coverage
 from keras_locoprop.losses import register_matching_loss
 from keras_locoprop.models import Model
 from keras_locoprop.models import Sequential
 from keras_locoprop.models import prepare
 from keras_locoprop.optimizer import LocoProp
+from keras_locoprop.plan import coverage
 
 __version__ = "0.1.0"
 

@@ -15,6 +15,7 @@ __all__ = [
     "direct_sublayers",
     "functional_init_arguments",
     "loss_tracker",
+    "mask_of",
     "rmsprop_slots",
     "variable_index",
 ]
@@ -45,6 +46,11 @@ def compute_loss(model, **arguments):
 def loss_tracker(model):
     """The metric behind `loss` in the progress bar."""
     return model._loss_tracker
+
+
+def mask_of(tensor):
+    """The mask that Keras attached to a tensor, if any."""
+    return getattr(tensor, "_keras_mask", None)
 
 
 def rmsprop_slots(optimizer, variable):

@@ -20,11 +20,14 @@ class Call(NamedTuple):
             the weights before the step.
         gradient: Tensor, of the shape of `activated`: the gradient of the
             training loss at `z`, multiplied by whatever the loss was.
+        counts: Boolean tensor that broadcasts against `gradient`: which rows
+            count; or `None`: all.
     """
 
     inputs: Any
     activated: Any
     gradient: Any
+    counts: Any
 
 
 class LocalProblem(NamedTuple):
@@ -35,6 +38,7 @@ class LocalProblem(NamedTuple):
 
     with `B` the number of examples: the loss of a layer with several rows per
     example is summed over the rows of an example and averaged over examples.
+    Rows that are masked out or of zero sample weight are left out.
 
     Attributes:
         layer: The `keras.Layer`.
@@ -93,8 +97,9 @@ class LocalProblem(NamedTuple):
     def _gradients_of_call(self, call, row_slice, at_start):
         total = ops.shape(call.inputs)[0]
         start, size = row_slice(total)
-        inputs, activated, gradient = (
-            backend.rows(tensor, start, size) for tensor in call
+        inputs, activated, gradient, counts = (
+            None if tensor is None else backend.rows(tensor, start, size)
+            for tensor in call
         )
         dtype = gradient.dtype
         scale = ops.cast(total, dtype) / ops.cast(size * self.examples, dtype)
@@ -106,6 +111,8 @@ class LocalProblem(NamedTuple):
             preactivation = self.kind.preactivation(self.layer, inputs)
             residual = self.loss.gradient(preactivation, target)
             residual = scale * residual
+            if counts is not None:
+                residual = residual * ops.cast(counts, dtype)
         return self.kind.weight_gradients(self.layer, inputs, residual)
 
     def _regularizer_gradient(self, weight):

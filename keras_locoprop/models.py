@@ -5,7 +5,7 @@ import types
 import keras
 
 from keras_locoprop import keras_private
-from keras_locoprop.coverage import check_is_model
+from keras_locoprop.plan import check_is_model
 from keras_locoprop.train_step import find_locoprop
 from keras_locoprop.train_step import prepare_optimizer
 from keras_locoprop.train_step import train_step

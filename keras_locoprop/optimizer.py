@@ -183,7 +183,7 @@ class LocoProp(keras.optimizers.Optimizer):
         with a plan that trains fewer weights.
 
         Args:
-            plan: `coverage.Plan` of the model.
+            plan: `plan.Plan` of the model.
 
         Raises:
             ValueError: If the optimizer's state was made for another division

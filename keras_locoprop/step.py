@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_locoprop.counted_rows import counted_rows
 from keras_locoprop.targets import make_problems
 from keras_locoprop.targets import target_rates
 
@@ -13,6 +14,7 @@ def displacements(
     record_gradients,
     weight_gradients,
     examples,
+    sample_weight,
     loss_scale,
 ):
     """Solves all local problems and the fallback's.
@@ -21,13 +23,15 @@ def displacements(
 
     Args:
         optimizer: `LocoProp`.
-        plan: `coverage.Plan`.
+        plan: `plan.Plan`.
         records: List of `tap.Record` of the forward pass.
         record_gradients: List of tensors, aligned with `records`: the gradient
             of the scaled mean loss at each pre-activation, or `None`.
         weight_gradients: List of tensors, aligned with `plan.fallback_weights`:
             the gradient of the scaled mean loss, or `None`.
         examples: Scalar tensor `B`.
+        sample_weight: The sample weights of the batch: `None`, a tensor or a
+            structure of tensors.
         loss_scale: Scalar tensor: what the mean loss was multiplied by before
             it was differentiated.
 
@@ -42,12 +46,17 @@ def displacements(
     weights, moved = [], []
     if reached:
         records, gradients = zip(*reached)
+        counts = [
+            counted_rows(record, gradient, sample_weight)
+            for record, gradient in reached
+        ]
         problems = make_problems(
             plan.local_layers,
             records,
             gradients,
+            counts,
             examples,
-            target_rates(optimizer, gradients, examples, loss_scale),
+            target_rates(optimizer, gradients, counts, examples, loss_scale),
         )
         weights += [w for problem in problems for w in problem.weights]
         moved += optimizer.solver.solve(problems, optimizer.learning_rate)

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import keras
 
+from keras_locoprop import keras_private
+from keras_locoprop.layers import layer_kind_of
+
 
 class Record(NamedTuple):
     """One call of one layer during a forward pass.
@@ -16,11 +19,14 @@ class Record(NamedTuple):
         inputs: Tensor, its first argument, of shape `(batch, ..., features)`.
         preactivation: Tensor `z`, of shape `(batch, ..., units)`: what the
             layer computed before its activation function.
+        mask: Keras's mask of the inputs: a boolean tensor of shape
+            `(batch, time)`, or `None`.
     """
 
     layer: keras.Layer
     inputs: Any
     preactivation: Any
+    mask: Any
 
 
 class _Sink(threading.local):
@@ -44,7 +50,7 @@ def recording(layers):
     go to the thread that opened the context.
 
     Args:
-        layers: Iterable of layers with an `activation` attribute.
+        layers: Iterable of layers that have a `LayerKind`.
 
     Yields:
         The list of `Record`s, filled as the layers are called.
@@ -80,17 +86,16 @@ def _remove(layer):
 
 
 def _tapped(layer, call):
+    kind = layer_kind_of(layer)
+
     def tapped_call(*args, **kwargs):
         if _sink.records is None:
             return call(*args, **kwargs)
-        activation = layer.activation
-        vars(layer)["activation"] = keras.activations.linear
-        try:
-            preactivation = call(*args, **kwargs)
-        finally:
-            vars(layer)["activation"] = activation
+        preactivation = kind.forward(layer, call, *args, **kwargs)
         inputs = args[0] if args else kwargs["inputs"]
-        _sink.records.append(Record(layer, inputs, preactivation))
+        mask = keras_private.mask_of(inputs)
+        _sink.records.append(Record(layer, inputs, preactivation, mask))
+        activation = kind.core(layer).activation
         return (
             preactivation if activation is None else activation(preactivation)
         )

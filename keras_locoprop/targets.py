@@ -24,7 +24,7 @@ class TargetRates(NamedTuple):
     as_differentiated: Any
 
 
-def network_gradient_scale(gradients):
+def network_gradient_scale(gradients, counts):
     r"""The root mean square of the gradients at all pre-activations.
 
     One number for the network and the batch:
@@ -32,21 +32,30 @@ def network_gradient_scale(gradients):
     `sqrt( Σ_layers Σ g² / Σ_layers (number of entries of g) )`
 
     With γ relative to it, γ is the typical shift of a pre-activation that the
-    targets ask for, whatever constant the loss is multiplied by.
+    targets ask for, whatever constant the loss is multiplied by. Rows that do
+    not count, whose gradients are zero, are left out.
     """
     gradients = [in_full_precision(g) for g in gradients]
     total = sum(ops.vdot(g, g) for g in gradients)
-    entries = sum(ops.cast(ops.size(g), total.dtype) for g in gradients)
-    return ops.sqrt(total / entries)
+    entries = sum(
+        ops.cast(ops.size(g), total.dtype) * _part_of_rows(count, total.dtype)
+        for g, count in zip(gradients, counts)
+    )
+    return ops.sqrt(total / ops.maximum(entries, 1.0))
 
 
-def target_rates(optimizer, gradients, examples, loss_scale):
+def _part_of_rows(counts, dtype):
+    return 1.0 if counts is None else ops.mean(ops.cast(counts, dtype))
+
+
+def target_rates(optimizer, gradients, counts, examples, loss_scale):
     """Computes the `TargetRates` of a batch.
 
     Args:
         optimizer: `LocoProp`.
         gradients: List of tensors: the gradients of the scaled mean loss at the
             recorded pre-activations.
+        counts: List, aligned with `gradients`: see `counted_rows`.
         examples: Scalar tensor, the number of examples.
         loss_scale: Scalar tensor.
     """
@@ -56,11 +65,13 @@ def target_rates(optimizer, gradients, examples, loss_scale):
     if optimizer.gradient_scaling == "absolute":
         return TargetRates(rate, rate * factor)
     # A batch without any gradient has its targets where it is already.
-    relative = rate / ops.maximum(network_gradient_scale(gradients), 1e-30)
+    relative = rate / ops.maximum(
+        network_gradient_scale(gradients, counts), 1e-30
+    )
     return TargetRates(relative / factor, relative)
 
 
-def make_problems(local_layers, records, gradients, examples, rates):
+def make_problems(local_layers, records, gradients, counts, examples, rates):
     """Turns the records of a forward pass into local problems.
 
     The target of a call with pre-activation `z` and loss gradient `g` at it is
@@ -68,10 +79,11 @@ def make_problems(local_layers, records, gradients, examples, rates):
     its own for LocoProp-M, the identity for the squared loss of LocoProp-S.
 
     Args:
-        local_layers: List of `coverage.LocalLayer`.
+        local_layers: List of `plan.LocalLayer`.
         records: List of `tap.Record`; several of one layer make one problem.
         gradients: List of tensors, aligned with `records`: the gradients of
             the scaled mean loss.
+        counts: List, aligned with `records`: see `counted_rows`.
         examples: Scalar tensor, the number of examples.
         rates: `TargetRates`.
 
@@ -89,8 +101,9 @@ def make_problems(local_layers, records, gradients, examples, rates):
                 in_full_precision(record.inputs),
                 loss.activation(in_full_precision(record.preactivation)),
                 in_full_precision(gradient),
+                count,
             )
-            for record, gradient in zip(records, gradients)
+            for record, gradient, count in zip(records, gradients, counts)
             if record.layer is layer
         ]
         if calls:

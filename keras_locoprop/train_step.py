@@ -9,8 +9,8 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop import step
-from keras_locoprop.coverage import make_plan
 from keras_locoprop.optimizer import LocoProp
+from keras_locoprop.plan import make_plan
 from keras_locoprop.tap import recording
 
 
@@ -28,7 +28,7 @@ def prepare_optimizer(model):
         model: A `keras.Model` compiled with `LocoProp`.
 
     Returns:
-        The `coverage.Plan`, or `None` if the model is not built yet.
+        The `plan.Plan`, or `None` if the model is not built yet.
     """
     optimizer = find_locoprop(model.optimizer)
     if backend.replicas() > 1:
@@ -101,6 +101,7 @@ def train_step(model, data):
         record_gradients,
         weight_gradients,
         examples,
+        sample_weight,
         loss_scale,
     )
 

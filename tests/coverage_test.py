@@ -86,9 +86,20 @@ def test_frozen_layers_do_not_appear():
 
 def test_layers_in_a_loop_go_to_the_fallback():
     inputs = keras.Input((6, 3))
-    hidden = layers.TimeDistributed(layers.Dense(4, name="repeated"))(inputs)
+    repeated = keras.Sequential([layers.Dense(4, name="repeated")])
+    hidden = layers.TimeDistributed(repeated)(inputs)
     model = keras.Model(inputs, layers.LSTM(2, name="recurrent")(hidden))
     assert set(trained_by(model).values()) == {"fallback"}
+
+
+def test_a_time_distributed_layer_stands_for_what_it_wraps():
+    inputs = keras.Input((6, 3))
+    wrapper = layers.TimeDistributed(layers.Dense(4, "tanh"), name="steps")
+    model = keras.Model(inputs, wrapper(inputs))
+    assert [(row.layer, row.activation) for row in coverage(model)] == [
+        ("steps", "tanh")
+    ]
+    assert trained_by(model) == {"steps": "matching loss"}
 
 
 def test_tied_weights_go_to_the_fallback():

@@ -78,13 +78,47 @@ def image():
     return inputs, layers.Dense(2)(layers.Flatten()(hidden))
 
 
-def other_convolutions():
+def dilated_and_grouped():
+    inputs = layers.Input((9, 9, 4))
+    hidden = layers.Conv2D(4, 3, dilation_rate=2, activation="tanh")(inputs)
+    hidden = layers.Conv2D(6, 2, groups=2, use_bias=False)(hidden)
+    return inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(hidden))
+
+
+def convolutions_of_sequences():
     inputs = layers.Input((12, 4))
     hidden = layers.Conv1D(4, 3, padding="causal", dilation_rate=2)(inputs)
     hidden = layers.Conv1D(4, 3, groups=2, activation="tanh")(hidden)
-    hidden = layers.SeparableConv1D(3, 3)(hidden)
-    hidden = layers.Conv1DTranspose(2, 3)(hidden)
     return inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(hidden))
+
+
+def depthwise_and_separable():
+    inputs = layers.Input((7, 7, 3))
+    hidden = layers.DepthwiseConv2D(3, depth_multiplier=2)(inputs)
+    hidden = layers.SeparableConv2D(4, 3, activation="relu")(hidden)
+    return inputs, layers.Dense(2)(layers.Flatten()(hidden))
+
+
+def upsampled():
+    inputs = layers.Input((3, 3, 2))
+    hidden = layers.Conv2DTranspose(3, 2, strides=2, activation="tanh")(inputs)
+    return inputs, layers.Conv2DTranspose(1, 3, padding="same")(hidden)
+
+
+def volume():
+    inputs = layers.Input((4, 4, 4, 1))
+    hidden = layers.Conv3D(3, 2, strides=2, activation="tanh")(inputs)
+    hidden = layers.Conv3DTranspose(1, 2)(hidden)
+    return inputs, layers.Dense(2)(layers.Flatten()(hidden))
+
+
+def residual_with_normalization():
+    inputs = layers.Input((6, 6, 3))
+    hidden = layers.Conv2D(3, 3, padding="same", use_bias=False)(inputs)
+    hidden = layers.ReLU()(layers.BatchNormalization()(hidden))
+    hidden = layers.Conv2D(3, 3, padding="same")(hidden)
+    hidden = layers.ReLU()(layers.Add()([hidden, inputs]))
+    return inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(hidden))
 
 
 def einsum():
@@ -102,11 +136,53 @@ def attention():
     return inputs, layers.Dense(2)(layers.Add()([hidden, inputs]))
 
 
-def activation_layers():
+def masked_attention():
+    inputs = layers.Input((6,))
+    hidden = layers.Embedding(5, 4, mask_zero=True)(inputs)
+    hidden = layers.MultiHeadAttention(2, 3)(hidden, hidden)
+    hidden = layers.Dense(4, "relu")(layers.LayerNormalization()(hidden))
+    return inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(hidden))
+
+
+def embedded():
+    inputs = layers.Input((6,))
+    hidden = layers.Embedding(5, 4)(inputs)
+    return inputs, layers.Dense(2)(layers.Flatten()(hidden))
+
+
+def time_distributed():
+    inputs = layers.Input((4, 5, 5, 2))
+    convolution = layers.Conv2D(3, 2, activation="tanh")
+    hidden = layers.TimeDistributed(convolution)(inputs)
+    hidden = layers.TimeDistributed(layers.Flatten())(hidden)
+    return inputs, layers.TimeDistributed(layers.Dense(2, "relu"))(hidden)
+
+
+def activations_as_arguments():
     inputs = layers.Input((5,))
     hidden = layers.Dense(4, activation=layers.LeakyReLU(0.25))(inputs)
     hidden = layers.Dense(4, activation=layers.PReLU())(hidden)
     return inputs, layers.Dense(2, activation=layers.Softmax())(hidden)
+
+
+def activation_layers():
+    inputs = hidden = layers.Input((5,))
+    for activation in (
+        layers.Activation("tanh"),
+        layers.ReLU(max_value=0.5, negative_slope=0.125),
+        layers.LeakyReLU(0.25),
+        layers.PReLU("ones"),
+        layers.ELU(),
+        layers.Softmax(),
+    ):
+        hidden = activation(layers.Dense(4)(hidden))
+    return inputs, layers.Dense(2)(hidden)
+
+
+def activation_after_normalization():
+    inputs = layers.Input((5,))
+    hidden = layers.BatchNormalization()(layers.Dense(4)(inputs))
+    return inputs, layers.Dense(2)(layers.Activation("relu")(hidden))
 
 
 def recurrent():
@@ -114,20 +190,58 @@ def recurrent():
     return inputs, layers.Dense(2)(layers.LSTM(3)(inputs))
 
 
+def bidirectional():
+    inputs = layers.Input((6, 4))
+    recurrent = layers.GRU(3, return_sequences=True)
+    hidden = layers.Bidirectional(recurrent)(inputs)
+    return inputs, layers.Dense(2, "tanh")(hidden)
+
+
+def low_rank_adapted():
+    inputs = layers.Input((5,))
+    adapted = layers.Dense(4, "tanh")
+    outputs = layers.Dense(2)(adapted(inputs))
+    adapted.enable_lora(2)
+    return inputs, outputs
+
+
+def nested_twice():
+    inner = keras.Model(*dense_stack(["tanh"], units=5))
+    outer = keras.Sequential([layers.Input((5,)), inner, layers.Dense(3)])
+    inputs = layers.Input((5,))
+    return inputs, layers.Dense(2)(outer(inputs))
+
+
 TOPOLOGIES = {
-    "two_inputs_and_outputs": two_inputs_and_outputs,
-    "shared_layer": shared_layer,
-    "siamese": siamese,
-    "sequence": sequence,
-    "masked_sequence": masked_sequence,
-    "nested": nested,
-    "normalized": normalized,
-    "dropped_out": dropped_out,
-    "partly_frozen": partly_frozen,
-    "image": image,
-    "other_convolutions": other_convolutions,
-    "einsum": einsum,
-    "attention": attention,
-    "activation_layers": activation_layers,
-    "recurrent": recurrent,
+    topology.__name__: topology
+    for topology in (
+        two_inputs_and_outputs,
+        shared_layer,
+        siamese,
+        sequence,
+        masked_sequence,
+        nested,
+        nested_twice,
+        normalized,
+        dropped_out,
+        partly_frozen,
+        image,
+        dilated_and_grouped,
+        convolutions_of_sequences,
+        depthwise_and_separable,
+        upsampled,
+        volume,
+        residual_with_normalization,
+        einsum,
+        attention,
+        masked_attention,
+        embedded,
+        time_distributed,
+        activations_as_arguments,
+        activation_layers,
+        activation_after_normalization,
+        recurrent,
+        bidirectional,
+        low_rank_adapted,
+    )
 }

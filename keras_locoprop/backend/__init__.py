@@ -9,6 +9,7 @@ if keras.backend.backend() == "tensorflow":
     from keras_locoprop.backend.tensorflow import replicas
     from keras_locoprop.backend.tensorflow import rows
     from keras_locoprop.backend.tensorflow import snapshot
+    from keras_locoprop.backend.tensorflow import vector_jacobian_product
     from keras_locoprop.backend.tensorflow_optimizers import fused_class
 else:
     raise ImportError(
@@ -26,4 +27,5 @@ __all__ = [
     "replicas",
     "rows",
     "snapshot",
+    "vector_jacobian_product",
 ]

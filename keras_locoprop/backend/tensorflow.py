@@ -33,6 +33,16 @@ def gradient(function, variable):
     return tape.gradient(result, value)
 
 
+def vector_jacobian_product(function, variables, vector):
+    """The gradient of `Σ function() · vector` with respect to variables."""
+    values = [variable.value for variable in variables]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for value in values:
+            tape.watch(value)
+        outputs = function()
+    return tape.gradient(outputs, values, output_gradients=vector)
+
+
 def snapshot(variable):
     """The variable's present value, unmoved by later assignments."""
     return tf.convert_to_tensor(variable.value)

@@ -8,21 +8,14 @@ from keras_locoprop.layers.layer_kind import register_layer_kind
 
 
 class DenseKind(LayerKind):
-    """`keras.layers.Dense`: `z = x · kernel + bias`, on inputs of any rank."""
+    """`keras.layers.Dense`: `z = x · kernel + bias`, on inputs of any rank.
 
-    layer_class = keras.layers.Dense
+    The two matrix products are written out: they are where the time goes, and
+    nothing has to be traced for them.
+    """
 
-    def reason_to_decline(self, layer):
-        if layer.quantization_mode is not None:
-            return "the kernel is quantized"
-        if layer.lora_enabled:
-            return "the kernel is a sum with a LoRA product"
-        return None
-
-    def weights(self, layer):
-        if layer.bias is None:
-            return [layer.kernel]
-        return [layer.kernel, layer.bias]
+    def keeps_time(self, layer):
+        return True
 
     def preactivation(self, layer, inputs):
         preactivation = ops.matmul(inputs, layer.kernel)
@@ -43,4 +36,4 @@ def _as_rows(tensor):
     return ops.reshape(tensor, (-1, tensor.shape[-1]))
 
 
-register_layer_kind(DenseKind())
+register_layer_kind(DenseKind(keras.layers.Dense))

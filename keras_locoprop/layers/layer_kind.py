@@ -1,31 +1,49 @@
 """What the package needs to know of a kind of layer, and the kinds it knows."""
 
-import abc
+import contextlib
 import math
+
+import keras
+
+from keras_locoprop import backend
+from keras_locoprop import keras_private
 
 _KINDS = {}
 
 
-class LayerKind(abc.ABC):
+class LayerKind:
     """How a layer of one class becomes a local problem.
 
-    A kind is stateless. The equations it implements are those of a layer that
-    is linear in its weights: `z = x · W + b`.
+    A kind is stateless. As it stands it serves every layer that adds a bias to
+    something that is linear in a kernel, and then applies an `activation`: it
+    lets the layer's own `call` compute, and differentiates that.
 
-    Attributes:
+    Args:
         layer_class: The exact `keras.Layer` class served. A subclass is not
             served: it may override `call`.
     """
 
-    layer_class = None
+    def __init__(self, layer_class):
+        self.layer_class = layer_class
 
     def reason_to_decline(self, layer):
         """Why this very layer has no local problem, or `None` if it has."""
-        del layer
+        if getattr(layer, "quantization_mode", None) is not None:
+            return "the kernel is quantized"
+        if getattr(layer, "lora_enabled", False):
+            return "the kernel is a sum with a LoRA product"
+        return None
 
-    @abc.abstractmethod
+    def core(self, layer):
+        """The layer that holds weights and activation: itself, or a wrapped."""
+        return layer
+
     def weights(self, layer):
-        """The list of `keras.Variable`s that `z` is linear in."""
+        """The list of `keras.Variable`s that `z` is computed from."""
+        core = self.core(layer)
+        held = keras_private.direct_sublayers(core)
+        held = {id(weight) for child in held for weight in child.weights}
+        return [weight for weight in core.weights if id(weight) not in held]
 
     def fans(self, layer):
         """How many inputs a unit has, and how many units an input has.
@@ -37,31 +55,70 @@ class LayerKind(abc.ABC):
         *field, inputs, units = self.weights(layer)[0].shape
         return math.prod(field) * inputs, math.prod(field) * units
 
-    @abc.abstractmethod
+    def keeps_time(self, layer):
+        """Whether the second axis of `z` is that of the inputs."""
+        del layer
+        return False
+
+    def forward(self, layer, call, *args, **kwargs):
+        """Computes `z` in the forward pass.
+
+        Args:
+            layer: The layer.
+            call: The layer's own `call`.
+            *args: Its arguments.
+            **kwargs: Likewise.
+
+        Returns:
+            Tensor `z`, of shape `(batch, ..., units)`.
+        """
+        with without_activation(layer):
+            return call(*args, **kwargs)
+
     def preactivation(self, layer, inputs):
         """Computes `z` from the layer's present weights.
 
         Args:
             layer: The layer.
-            inputs: Tensor of shape `(rows, ..., features)`.
+            inputs: Tensor of shape `(batch, ..., features)`.
 
         Returns:
-            Tensor of shape `(rows, ..., units)`.
+            Tensor of shape `(batch, ..., units)`.
         """
+        return self.forward(layer, layer.call, inputs)
 
-    @abc.abstractmethod
     def weight_gradients(self, layer, inputs, residual):
         """Computes `Σ_rows residual · ∂z/∂w` for each of `weights(layer)`.
 
         Args:
             layer: The layer.
-            inputs: Tensor of shape `(rows, ..., features)`.
-            residual: Tensor of shape `(rows, ..., units)`: the gradient of the
-                local loss with respect to `z`.
+            inputs: Tensor of shape `(batch, ..., features)`.
+            residual: Tensor of the shape of `z`: the gradient of the local loss
+                with respect to it.
 
         Returns:
             List of tensors, in the order and the shapes of `weights(layer)`.
         """
+        return backend.vector_jacobian_product(
+            lambda: self.preactivation(layer, inputs),
+            self.weights(layer),
+            residual,
+        )
+
+
+@contextlib.contextmanager
+def without_activation(layer):
+    """Within it, a layer's `call` returns its pre-activations.
+
+    The activation is shadowed on the instance, which Keras neither tracks nor
+    serializes.
+    """
+    activation = layer.activation
+    vars(layer)["activation"] = keras.activations.linear
+    try:
+        yield
+    finally:
+        vars(layer)["activation"] = activation
 
 
 def register_layer_kind(kind):

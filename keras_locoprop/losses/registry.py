@@ -6,6 +6,7 @@ from keras_locoprop.losses.matching_loss import MatchingLoss
 from keras_locoprop.losses.matching_loss import check_is_gradient
 
 _LOSSES = {}
+_LOSSES_OF_LAYERS = {}
 _NON_MONOTONE = [
     keras.activations.gelu,
     keras.activations.glu,
@@ -74,8 +75,30 @@ def add(loss):
     return loss
 
 
+def add_layer_class(layer_class, make_loss):
+    """Registers a class of activation layers.
+
+    Args:
+        layer_class: The exact class.
+        make_loss: Callable that maps such a layer to its `MatchingLoss`, or to
+            `None` if this very layer has none.
+    """
+    _LOSSES_OF_LAYERS[layer_class] = make_loss
+
+
+def is_activation_layer(layer):
+    """Whether a layer is nothing but an activation."""
+    return type(layer) in _LOSSES_OF_LAYERS
+
+
 def matching_loss_of(activation):
-    """The matching loss of an activation function, or `None` if it has none."""
+    """The matching loss of an activation, or `None` if it has none.
+
+    Args:
+        activation: A function, an activation layer, or `None`: linear.
+    """
+    if is_activation_layer(activation):
+        return _LOSSES_OF_LAYERS[type(activation)](activation)
     if activation is None:
         activation = keras.activations.linear
     name = getattr(activation, "__name__", None)

@@ -14,6 +14,73 @@ INSTANCES = {
         (lambda: keras.layers.Dense(3, use_bias=False), (6, 4)),
         (lambda: keras.layers.Dense(3), (6, 5, 4)),
         (lambda: keras.layers.Dense(3), (6, 5, 2, 4)),
+        (lambda: keras.layers.Dense(3, trainable=False), (6, 4)),
+    ],
+    keras.layers.Conv1D: [
+        (lambda: keras.layers.Conv1D(3, 2), (6, 7, 4)),
+        (lambda: keras.layers.Conv1D(3, 2, padding="causal"), (6, 7, 4)),
+        (lambda: keras.layers.Conv1D(4, 3, dilation_rate=2), (6, 9, 4)),
+    ],
+    keras.layers.Conv2D: [
+        (lambda: keras.layers.Conv2D(3, 2), (6, 5, 4, 4)),
+        (lambda: keras.layers.Conv2D(3, 3, strides=2), (6, 7, 7, 4)),
+        (lambda: keras.layers.Conv2D(3, 3, padding="same"), (6, 5, 4, 4)),
+        (lambda: keras.layers.Conv2D(3, 2, dilation_rate=2), (6, 5, 4, 4)),
+        (lambda: keras.layers.Conv2D(6, 2, groups=2), (6, 5, 4, 4)),
+        (lambda: keras.layers.Conv2D(3, 2, use_bias=False), (6, 5, 4, 4)),
+    ],
+    keras.layers.Conv3D: [
+        (lambda: keras.layers.Conv3D(3, 2, strides=2), (3, 4, 4, 4, 2)),
+    ],
+    keras.layers.Conv1DTranspose: [
+        (lambda: keras.layers.Conv1DTranspose(3, 2, strides=2), (6, 5, 4)),
+    ],
+    keras.layers.Conv2DTranspose: [
+        (lambda: keras.layers.Conv2DTranspose(3, 2, strides=2), (6, 3, 4, 4)),
+    ],
+    keras.layers.Conv3DTranspose: [
+        (lambda: keras.layers.Conv3DTranspose(2, 2), (3, 2, 3, 2, 4)),
+    ],
+    keras.layers.DepthwiseConv1D: [
+        (lambda: keras.layers.DepthwiseConv1D(3, padding="same"), (6, 5, 4)),
+    ],
+    keras.layers.DepthwiseConv2D: [
+        (
+            lambda: keras.layers.DepthwiseConv2D(2, depth_multiplier=2),
+            (6, 4, 5, 3),
+        ),
+    ],
+    keras.layers.SeparableConv1D: [
+        (lambda: keras.layers.SeparableConv1D(3, 2, strides=2), (6, 7, 4)),
+    ],
+    keras.layers.SeparableConv2D: [
+        (lambda: keras.layers.SeparableConv2D(3, 2), (6, 4, 5, 4)),
+    ],
+    keras.layers.EinsumDense: [
+        (
+            lambda: keras.layers.EinsumDense(
+                "btf,fhd->bthd", (5, 2, 3), bias_axes="hd"
+            ),
+            (6, 5, 4),
+        ),
+        (
+            lambda: keras.layers.EinsumDense("bthd,hdf->btf", (5, 4)),
+            (6, 5, 2, 3),
+        ),
+        (
+            lambda: keras.layers.EinsumDense("...x,xy->...y", 3, bias_axes="y"),
+            (6, 5, 4),
+        ),
+    ],
+    keras.layers.TimeDistributed: [
+        (
+            lambda: keras.layers.TimeDistributed(keras.layers.Dense(3)),
+            (6, 5, 4),
+        ),
+        (
+            lambda: keras.layers.TimeDistributed(keras.layers.Conv2D(3, 2)),
+            (3, 2, 4, 4, 2),
+        ),
     ],
 }
 CASES = [
@@ -53,11 +120,12 @@ def test_preactivation_is_the_linear_layer(make, shape, build):
 def test_weight_gradients_are_the_vector_jacobian_product(make, shape, build):
     layer, inputs = build(make, shape)
     kind = layers.layer_kind_of(layer)
+    weights = kind.weights(layer)
     with tf.GradientTape() as tape:
+        tape.watch([weight.value for weight in weights])
         outputs = layer(inputs)
         residual = tf.constant(np.random.normal(size=outputs.shape))
         total = tf.reduce_sum(outputs * residual)
-    weights = kind.weights(layer)
     expected = tape.gradient(total, [weight.value for weight in weights])
     actual = kind.weight_gradients(layer, inputs, residual)
     assert len(actual) == len(weights)

@@ -1,0 +1,28 @@
+"""Dense layers that are given by an equation, as attention's projections."""
+
+import math
+
+import keras
+
+from keras_locoprop.layers.layer_kind import LayerKind
+from keras_locoprop.layers.layer_kind import register_layer_kind
+
+
+class EinsumDenseKind(LayerKind):
+    """`keras.layers.EinsumDense`: `z = einsum(equation, x, kernel) + bias`."""
+
+    def fans(self, layer):
+        operands, outputs = layer.equation.split("->")
+        axes = operands.split(",")[1]
+        sizes = dict(zip(axes, layer.kernel.shape))
+        return (
+            math.prod(sizes[axis] for axis in axes if axis not in outputs),
+            math.prod(sizes[axis] for axis in axes if axis in outputs),
+        )
+
+    def keeps_time(self, layer):
+        operands, outputs = layer.equation.split("->")
+        return "..." in outputs or operands[:2] == outputs[:2]
+
+
+register_layer_kind(EinsumDenseKind(keras.layers.EinsumDense))

@@ -1,0 +1,90 @@
+"""What stands directly behind a layer in a model that is a graph of layers."""
+
+import keras
+
+from keras_locoprop import keras_private
+
+_MATCHING_ACTIVATIONS = {
+    keras.losses.BinaryCrossentropy: keras.activations.sigmoid,
+    keras.losses.CategoricalCrossentropy: keras.activations.softmax,
+    keras.losses.SparseCategoricalCrossentropy: keras.activations.softmax,
+}
+
+
+class ModelGraph:
+    """The connections between the layers of a model.
+
+    Known for Sequential and Functional models and those nested in others. A
+    subclassed model's `call` is opaque: nothing is known to follow its layers.
+
+    Args:
+        model: A `keras.Model`.
+    """
+
+    def __init__(self, model):
+        self._followers = {}
+        for layer in keras_private.all_sublayers(model):
+            for tensor in _symbolic(layer, "input"):
+                self._followers.setdefault(id(tensor), []).append(layer)
+        # Their identity is what counts, so that they have to stay alive.
+        self._outputs = _symbolic(model, "outputs")
+        self._losses = _losses_of_outputs(model, len(self._outputs))
+
+    def follower(self, layer):
+        """The one layer that takes the first output of `layer`, or `None`."""
+        followers = [
+            follower
+            for tensor in _symbolic(layer, "output")
+            for follower in self._followers.get(id(tensor), ())
+        ]
+        return followers[0] if len(followers) == 1 else None
+
+    def activation_of_loss(self, layer):
+        """The activation that the training loss applies to a layer's output.
+
+        Args:
+            layer: A layer without an activation of its own.
+
+        Returns:
+            Sigmoid or softmax if the layer computes the logits of a
+            cross-entropy with `from_logits=True`; otherwise `None`.
+        """
+        tensors = _symbolic(layer, "output")
+        for output, loss in zip(self._outputs, self._losses):
+            if any(output is tensor for tensor in tensors):
+                return _activation_inside(loss)
+        return None
+
+
+def is_linear(activation):
+    """Whether an activation function, or a layer, passes on what it gets."""
+    if type(activation) is keras.layers.Activation:
+        activation = activation.activation
+    return activation is None or activation is keras.activations.linear
+
+
+def _symbolic(layer, attribute):
+    """The symbolic tensors of a layer's first call, or of a whole model."""
+    try:
+        return keras.tree.flatten(getattr(layer, attribute))
+    except (AttributeError, ValueError):  # Never called symbolically.
+        return []
+
+
+def _losses_of_outputs(model, outputs):
+    loss = getattr(model, "loss", None)
+    if isinstance(loss, dict):
+        return [loss.get(name) for name in model.output_names]
+    if isinstance(loss, (list, tuple)):
+        return keras.tree.flatten(loss)
+    return [loss] * outputs
+
+
+def _activation_inside(loss):
+    activation = _MATCHING_ACTIVATIONS.get(type(loss))
+    if activation is None:
+        return None
+    config = loss.get_config()
+    if not config.get("from_logits") or config.get("axis", -1) != -1:
+        return None
+    return activation

@@ -1,0 +1,212 @@
+"""Which layer trains by which local problem, and which by the fallback."""
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+import keras
+
+from keras_locoprop import keras_private
+from keras_locoprop.chosen_loss import choose_loss
+from keras_locoprop.chosen_loss import name_of
+from keras_locoprop.coverage import Coverage
+from keras_locoprop.coverage import LayerCoverage
+from keras_locoprop.layers import LayerKind
+from keras_locoprop.layers import layer_kind_of
+from keras_locoprop.local_problem import trainable_weights
+from keras_locoprop.losses import MatchingLoss
+from keras_locoprop.model_graph import ModelGraph
+
+# Layers that call what they hold inside a loop of the framework, whose
+# intermediate tensors cannot be reached from outside.
+_LOOPING_LAYERS = (keras.layers.RNN, keras.layers.TimeDistributed)
+
+
+class LocalLayer(NamedTuple):
+    """A layer that has a local problem."""
+
+    layer: keras.Layer
+    kind: LayerKind
+    loss: MatchingLoss
+
+
+class Plan(NamedTuple):
+    """How the weights of a model are trained.
+
+    Attributes:
+        local_layers: List of `LocalLayer`.
+        local_weights: List of `keras.Variable`, in the order of
+            `model.trainable_variables`.
+        fallback_weights: List of `keras.Variable`: all others, likewise.
+        coverage: The `Coverage`.
+    """
+
+    local_layers: list
+    local_weights: list
+    fallback_weights: list
+    coverage: Coverage
+
+
+def coverage(model):
+    """Tells how `LocoProp` trains each layer of a model.
+
+    Args:
+        model: A `keras.Model`. If it is compiled with `LocoProp`, that
+            optimizer's `variant` and `exclude` count; otherwise the defaults.
+
+    Returns:
+        A `Coverage`: a list of `LayerCoverage`, one for each layer that has
+        trainable weights, which prints as a table. A model that is not built
+        yet shows no weights.
+
+    Raises:
+        ValueError: If `model` is not a `keras.Model`, or `exclude` names a
+            layer that the model does not have.
+
+    Example:
+
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((8,)),
+    ...         keras.layers.Dense(16, activation="tanh", name="hidden"),
+    ...         keras.layers.LayerNormalization(name="norm"),
+    ...         keras.layers.Dense(1, name="output"),
+    ...     ]
+    ... )
+    >>> for row in coverage(model):
+    ...     print(row.layer, "|", row.trained_by, "|", row.reason)
+    hidden | matching loss |
+    norm | fallback | LayerNormalization layers have no local problem
+    output | matching loss |
+    """
+    check_is_model(model)
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    variant = getattr(optimizer, "variant", "matching")
+    exclude = getattr(optimizer, "exclude", None)
+    return make_plan(model, variant, exclude).coverage
+
+
+def check_is_model(model):
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "`model` must be a `keras.Model`. "
+            f"Received: model={model} (of type {type(model)})"
+        )
+
+
+def make_plan(model, variant="matching", exclude=None):
+    """Decides which layers have local problems; the decision is static."""
+    leaves = list(_leaves(model))
+    _check_exclude(exclude, [path for path, _, _ in leaves])
+    owners = Counter(
+        id(weight) for _, layer, _ in leaves for weight in _own_weights(layer)
+    )
+    graph = ModelGraph(model)
+    local_layers, local_ids, rows = [], set(), Coverage()
+    for path, layer, in_loop in leaves:
+        weights = _own_weights(layer)
+        may_get_weights = not layer.built and layer_kind_of(layer) is not None
+        if not weights and not may_get_weights:
+            continue
+        reason = _reason_for_fallback(path, layer, in_loop, owners, exclude)
+        activation = name_of(getattr(layer, "activation", None))
+        trained_by = "fallback"
+        if reason is None:
+            kind = layer_kind_of(layer)
+            loss, activation, reason = choose_loss(layer, kind, graph, variant)
+            trained_by = "squared loss" if reason else "matching loss"
+            local_layers.append(LocalLayer(layer, kind, loss))
+            if layer.built:
+                local_ids |= {id(w) for w in trainable_weights(kind, layer)}
+        rows.append(
+            LayerCoverage(
+                layer="/".join(path),
+                kind=type(layer).__name__,
+                activation=activation,
+                trained_by=trained_by,
+                reason=reason or "",
+                weights=sum(int(_size(weight)) for weight in weights),
+            )
+        )
+    weights = model.trainable_variables
+    return Plan(
+        local_layers,
+        [weight for weight in weights if id(weight) in local_ids],
+        [weight for weight in weights if id(weight) not in local_ids],
+        rows,
+    )
+
+
+def _leaves(layer, path=(), in_loop=False, seen=None):
+    """Yields `(path, layer, in_loop)` for every layer, outer before inner."""
+    seen = {id(layer)} if seen is None else seen
+    in_loop = in_loop or isinstance(layer, _LOOPING_LAYERS)
+    for child in keras_private.direct_sublayers(layer):
+        if id(child) in seen:
+            continue
+        seen.add(id(child))
+        child_path = (*path, child.name)
+        yield child_path, child, in_loop
+        if not _stands_for_another(child):
+            yield from _leaves(child, child_path, in_loop, seen)
+    if not path:
+        yield (layer.name,), layer, in_loop
+
+
+def _own_weights(layer):
+    """The trainable weights that a layer does not hold through another one."""
+    if _stands_for_another(layer) and layer.built:
+        return trainable_weights(layer_kind_of(layer), layer)
+    held = {
+        id(weight)
+        for child in keras_private.direct_sublayers(layer)
+        for weight in child.trainable_variables
+    }
+    return [w for w in layer.trainable_variables if id(w) not in held]
+
+
+def _stands_for_another(layer):
+    """Whether a layer's local problem is that of the layer it wraps."""
+    kind = layer_kind_of(layer)
+    return (
+        kind is not None
+        and kind.core(layer) is not layer
+        and kind.reason_to_decline(layer) is None
+    )
+
+
+def _reason_for_fallback(path, layer, in_loop, owners, exclude):
+    kind = layer_kind_of(layer)
+    if kind is None:
+        return f"{type(layer).__name__} layers have no local problem"
+    if any(_matches(pattern, path) for pattern in exclude or ()):
+        return "excluded"
+    if in_loop:
+        return "called inside a loop, where its inputs cannot be recorded"
+    if any(owners[id(weight)] > 1 for weight in _own_weights(layer)):
+        return "shares a weight with another layer"
+    return kind.reason_to_decline(layer)
+
+
+def _matches(pattern, path):
+    return any(
+        re.fullmatch(pattern, name) for name in (path[-1], "/".join(path))
+    )
+
+
+def _check_exclude(exclude, paths):
+    for pattern in exclude or ():
+        if not any(_matches(pattern, path) for path in paths):
+            raise ValueError(
+                "`exclude` must hold names of layers, or regular expressions "
+                f"that match some. Received: {pattern!r}, which matches none "
+                f"of {['/'.join(path) for path in paths]}"
+            )
+
+
+def _size(weight):
+    size = 1
+    for dimension in weight.shape:
+        size *= dimension
+    return size
