@@ -13,6 +13,8 @@ TENSORFLOW ?= tensorflow-cpu>=2.18
 else
 TENSORFLOW ?= tensorflow>=2.18
 endif
+# Its dependency `tensorflow` would be installed over tensorflow-cpu.
+SERVING_API ?= tensorflow-serving-api>=2.18
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format notebook clean
@@ -29,6 +31,7 @@ help:
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet "$(TENSORFLOW)" --editable ".[tests]"
+	.venv/bin/python -m pip install --quiet --no-deps "$(SERVING_API)"
 	touch $@
 
 demo: .venv/installed
