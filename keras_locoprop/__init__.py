@@ -6,6 +6,7 @@ from keras_locoprop.models import Sequential
 from keras_locoprop.models import prepare
 from keras_locoprop.optimizer import LocoProp
 from keras_locoprop.plan import coverage
+from keras_locoprop.train_step import minimize
 
 __version__ = "0.1.0"
 
@@ -14,6 +15,7 @@ __all__ = [
     "Model",
     "Sequential",
     "coverage",
+    "minimize",
     "prepare",
     "register_matching_loss",
 ]

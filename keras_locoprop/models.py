@@ -24,7 +24,6 @@ class LocoPropTraining:
 
     def make_train_function(self, force=False):
         if find_locoprop(self.optimizer) is not None:
-            _check_train_step(self)
             prepare_optimizer(self)
         return super().make_train_function(force)
 
@@ -151,11 +150,12 @@ def _functional_class(cls):
 
 
 def _check_train_step(model):
-    prepared_by_class = isinstance(model, LocoPropTraining)
-    expected = LocoPropTraining if prepared_by_class else keras.Model
-    if type(model).train_step is not expected.train_step:
+    if isinstance(model, LocoPropTraining):
+        return
+    if type(model).train_step is not keras.Model.train_step:
         raise ValueError(
             "`model` must not override `train_step`: LocoProp brings its own. "
+            "Call `keras_locoprop.minimize` in it, and leave out `prepare`. "
             f"Received: model={model}, whose class {type(model).__name__} "
             "overrides it."
         )

@@ -14,7 +14,7 @@ from keras_locoprop.validation import check_arguments
 
 def default_inner_optimizer():
     """RMSprop with heavy momentum, as in the paper's experiments."""
-    return keras.optimizers.RMSprop(7.5e-4, rho=0.9, momentum=0.99)
+    return keras.optimizers.RMSprop(1e-3, rho=0.9, momentum=0.99)
 
 
 @keras.saving.register_keras_serializable("keras_locoprop")
@@ -42,7 +42,7 @@ class LocoProp(keras.optimizers.Optimizer):
             `keras.optimizers.schedules.LearningRateSchedule`, or a callable
             without arguments. The rate of the inner steps: step `k` of `T` uses
             `learning_rate · max(1 - k/T, inner_decay)`.
-            Defaults to `None`: the rate of `inner_optimizer`, which is `7.5e-4`
+            Defaults to `None`: the rate of `inner_optimizer`, which is `1e-3`
             if none is given.
         activation_learning_rate: Float γ: how far targets move along the
             gradient. Defaults to `0.005`.
@@ -56,13 +56,13 @@ class LocoProp(keras.optimizers.Optimizer):
         inner_batch_size: Integer, the rows that each inner step uses; steps
             take different rows in turn. `"all"`: every row in every step.
             `None`: `T / 2` slices, rounded up, so that the steps together pass
-            over the batch about twice, but no slice below 32 rows. Defaults to
+            over the batch about twice, but no slice below 128 rows. Defaults to
             `None`.
         inner_decay: Float in `[0, 1]`: the floor of the decay within one solve.
             Defaults to `0.25`.
         inner_optimizer: Any Keras optimizer: instance, config or name. It works
             on copies of its own; its slots persist from batch to batch.
-            Defaults to `None`: `RMSprop(7.5e-4, rho=0.9, momentum=0.99)`.
+            Defaults to `None`: `RMSprop(1e-3, rho=0.9, momentum=0.99)`.
         proximal: Float: the strength of the term `½ proximal ‖W - W_t‖²` that
             holds weights near where they were. Defaults to `0.0`.
         fallback_optimizer: Any Keras optimizer: instance, config or name. It
@@ -233,7 +233,8 @@ class LocoProp(keras.optimizers.Optimizer):
                 "which this model's train step does not hand to it. Call "
                 "`keras_locoprop.prepare(model)` before `model.fit`, or build "
                 "the model as a `keras_locoprop.Model` or "
-                "`keras_locoprop.Sequential`."
+                "`keras_locoprop.Sequential`. A training loop or a "
+                "`train_step` of your own calls `keras_locoprop.minimize`."
             )
         super().apply(grads, trainable_variables)
 

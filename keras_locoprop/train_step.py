@@ -1,4 +1,4 @@
-"""LocoProp's train step of a Keras model."""
+"""LocoProp's step, and the train step of Keras around it."""
 
 import types
 import warnings
@@ -10,6 +10,7 @@ from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop import step
 from keras_locoprop.optimizer import LocoProp
+from keras_locoprop.plan import check_is_model
 from keras_locoprop.plan import make_plan
 from keras_locoprop.tap import recording
 
@@ -66,15 +67,11 @@ def train_step(model, data):
     examples = _number_of_examples(x)
     if not _is_built(model):
         keras_private.call_model(model, x, training=False)
-    plan = prepare_optimizer(model)
-    optimizer = find_locoprop(model.optimizer)
-    state = model.non_trainable_variables + optimizer.solver_variables
-    before = [backend.snapshot(variable) for variable in state]
     result = types.SimpleNamespace()
 
-    def forward():
+    def compute_loss():
         result.prediction = keras_private.call_model(model, x, training=True)
-        result.loss = keras_private.compute_loss(
+        loss = keras_private.compute_loss(
             model,
             x=x,
             y=y,
@@ -83,8 +80,84 @@ def train_step(model, data):
             training=True,
         )
         keras_private.loss_tracker(model).update_state(
-            result.loss, sample_weight=examples
+            loss, sample_weight=examples
         )
+        return loss
+
+    minimize(model, compute_loss, examples, sample_weight)
+    return model.compute_metrics(
+        x, y, result.prediction, sample_weight=sample_weight
+    )
+
+
+def minimize(model, compute_loss, examples, sample_weight=None):
+    """Takes one step of `LocoProp` on a loss of your own.
+
+    For training loops of your own and for models that override `train_step`:
+    it stands where a built-in optimizer has a gradient tape and
+    `optimizer.apply`.
+
+    Args:
+        model: A built `keras.Model` that is compiled with `LocoProp`. Its
+            trainable variables are trained.
+        compute_loss: Callable without arguments. It calls the model, or the
+            layers in it, and returns the loss: a scalar, the mean over the
+            examples of the batch. It is called once.
+        examples: Integer or scalar tensor: the number of examples in the batch.
+        sample_weight: The sample weights that the loss has in it, if any, as
+            `fit` takes them: examples of weight zero are then left out of the
+            local problems. Defaults to `None`.
+
+    Returns:
+        The loss before the step, a scalar tensor.
+
+    Raises:
+        ValueError: If `model` is not a `keras.Model`, is not built or is not
+            compiled with `LocoProp`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> class Autoencoder(keras_locoprop.Model):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.encoder = keras.layers.Dense(2, activation="tanh")
+    ...         self.decoder = keras.layers.Dense(8)
+    ...     def call(self, inputs):
+    ...         return self.decoder(self.encoder(inputs))
+    ...     def train_step(self, data):
+    ...         def compute_loss():
+    ...             error = self(data, training=True) - data
+    ...             return keras.ops.mean(keras.ops.square(error))
+    ...         examples = keras.ops.shape(data)[0]
+    ...         loss = keras_locoprop.minimize(self, compute_loss, examples)
+    ...         return {"squared_error": loss}
+    >>> model = Autoencoder()
+    >>> data = np.random.normal(size=(64, 8)).astype("float32")
+    >>> model.build(data.shape)
+    >>> model.compile(optimizer=keras_locoprop.LocoProp())
+    >>> list(model.fit(data, verbose=0, batch_size=32).history)
+    ['squared_error']
+    """
+    check_is_model(model)
+    optimizer = find_locoprop(getattr(model, "optimizer", None))
+    if optimizer is None:
+        raise ValueError(
+            "`model` must be compiled with `LocoProp`. Received: "
+            f"model.optimizer={getattr(model, 'optimizer', None)}"
+        )
+    plan = prepare_optimizer(model)
+    if plan is None:
+        raise ValueError(
+            "`model` must be built before its first step: call it once, or "
+            f"`model.build`. Received: model={model}"
+        )
+    state = model.non_trainable_variables + optimizer.solver_variables
+    before = [backend.snapshot(variable) for variable in state]
+    result = types.SimpleNamespace()
+
+    def forward():
+        result.loss = compute_loss()
         return model.optimizer.scale_loss(result.loss)
 
     with recording(local.layer for local in plan.local_layers) as records:
@@ -104,7 +177,6 @@ def train_step(model, data):
         sample_weight,
         loss_scale,
     )
-
     scales_loss = (
         model.optimizer is not optimizer
         or optimizer.loss_scale_factor is not None
@@ -131,9 +203,7 @@ def train_step(model, data):
         [result.loss, *displacements, *optimizer.solver_variables]
     )
     ops.cond(finite, lambda: apply(displacements), skip)
-    return model.compute_metrics(
-        x, y, result.prediction, sample_weight=sample_weight
-    )
+    return result.loss
 
 
 def _number_of_examples(x):
@@ -148,7 +218,10 @@ def _number_of_examples(x):
 
 
 def _is_built(model):
-    return model.built and all(
+    # A model without a `call`, all of whose work is in its `train_step`, is
+    # never built as a whole.
+    has_call = type(model).call is not keras.Model.call
+    return (model.built or not has_call) and all(
         layer.built for layer in keras_private.all_sublayers(model)
     )
 

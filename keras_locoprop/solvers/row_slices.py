@@ -2,7 +2,7 @@
 
 from keras import ops
 
-MINIMUM_ROWS = 32
+MINIMUM_ROWS = 128
 
 
 def row_slice(step, inner_batch_size, inner_steps):

@@ -42,7 +42,7 @@ def test_nearly_equal_sizes():
     assert slices_of(10, 4, 4) == [(0, 3), (3, 3), (6, 4), (0, 3)]
 
 
-@pytest.mark.parametrize("rows", [MINIMUM_ROWS, 128, 1000])
+@pytest.mark.parametrize("rows", [MINIMUM_ROWS, 2 * MINIMUM_ROWS, 1000])
 def test_default_passes_over_the_batch_twice(rows):
     sizes = [size for _, size in slices_of(rows, None, 4)]
     assert min(sizes) >= min(rows, MINIMUM_ROWS)

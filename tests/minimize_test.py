@@ -1,0 +1,140 @@
+"""Training loops and train steps of one's own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import keras_locoprop
+from keras_locoprop import LocoProp
+
+FEATURES, EXAMPLES = 6, 64
+
+
+def make_autoencoder(base=keras.Model):
+    inputs = keras.Input((FEATURES,))
+    hidden = layers.Dense(5, "tanh")(inputs)
+    return base(inputs, layers.Dense(FEATURES)(hidden))
+
+
+@pytest.fixture
+def data():
+    return np.random.normal(size=(EXAMPLES, FEATURES)).astype("float32")
+
+
+def test_a_loop_of_ones_own_is_fit(data):
+    keras.utils.set_random_seed(0)
+    by_fit = make_autoencoder(keras_locoprop.Model)
+    by_loop = make_autoencoder()
+    by_loop.set_weights(by_fit.get_weights())
+    for model in (by_fit, by_loop):
+        model.compile(optimizer=LocoProp(), loss="mse")
+    by_fit.fit(data, data, batch_size=16, shuffle=False, verbose=0)
+
+    @tf.function
+    def step(batch):
+        def compute_loss():
+            error = by_loop(batch, training=True) - batch
+            return keras.ops.mean(keras.ops.square(error))
+
+        return keras_locoprop.minimize(by_loop, compute_loss, len(batch))
+
+    losses = [
+        float(step(data[start : start + 16]))
+        for start in range(0, EXAMPLES, 16)
+    ]
+    assert len(set(losses)) == EXAMPLES // 16
+    for one, other in zip(
+        by_fit.get_weights(), by_loop.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+class VariationalAutoencoder(keras.Model):
+    """After keras.io: no `call`, a sampling layer, a loss in two parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = keras.Sequential(
+            [
+                keras.Input((FEATURES,)),
+                layers.Dense(8, activation="relu"),
+                layers.Dense(4),
+            ]
+        )
+        self.decoder = keras.Sequential(
+            [
+                keras.Input((2,)),
+                layers.Dense(8, activation="relu"),
+                layers.Dense(FEATURES),
+            ]
+        )
+        self.seed_generator = keras.random.SeedGenerator(0)
+
+    def train_step(self, data):
+        def compute_loss():
+            mean, log_variance = keras.ops.split(self.encoder(data), 2, axis=-1)
+            noise = keras.random.normal(
+                keras.ops.shape(mean), seed=self.seed_generator
+            )
+            code = mean + keras.ops.exp(0.5 * log_variance) * noise
+            error = keras.ops.square(self.decoder(code) - data)
+            divergence = -0.5 * (
+                1
+                + log_variance
+                - keras.ops.square(mean)
+                - keras.ops.exp(log_variance)
+            )
+            return keras.ops.mean(
+                keras.ops.sum(error, -1) + keras.ops.sum(divergence, -1)
+            )
+
+        examples = keras.ops.shape(data)[0]
+        return {"bound": keras_locoprop.minimize(self, compute_loss, examples)}
+
+
+def test_a_variational_autoencoder_trains(data):
+    keras.utils.set_random_seed(0)
+    model = VariationalAutoencoder()
+    model.compile(optimizer=LocoProp())
+    history = model.fit(data, epochs=20, batch_size=16, verbose=0).history
+    assert history["bound"][-1] < 0.9 * history["bound"][0]
+    trained = {row.trained_by for row in keras_locoprop.coverage(model)}
+    assert trained == {"matching loss"}
+
+
+def test_prepare_points_to_minimize():
+    with pytest.raises(ValueError, match="keras_locoprop.minimize"):
+        keras_locoprop.prepare(VariationalAutoencoder())
+
+
+class OwnGradients(keras_locoprop.Sequential):
+    def train_step(self, data):
+        gradients = [keras.ops.zeros_like(w) for w in self.trainable_variables]
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {}
+
+
+def test_a_train_step_that_applies_gradients_gets_an_error(data):
+    model = OwnGradients([keras.Input((FEATURES,)), layers.Dense(2)])
+    model.compile(optimizer=LocoProp(), loss="mse")
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="keras_locoprop.minimize"):
+        model.fit(data, data[:, :2], verbose=0)
+    np.testing.assert_equal(model.get_weights(), before)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (None, "must be a `keras.Model`"),
+        (make_autoencoder(), "must be compiled with `LocoProp`"),
+        (keras.Sequential([layers.Dense(2)]), "must be built"),
+    ],
+)
+def test_what_it_cannot_train(model, message):
+    if "built" in message:
+        model.compile(optimizer=LocoProp())
+    with pytest.raises(ValueError, match=message):
+        keras_locoprop.minimize(model, lambda: 0.0, 1)
