@@ -17,6 +17,7 @@ __all__ = [
     "loss_tracker",
     "mask_of",
     "rmsprop_slots",
+    "track_variable",
     "variable_index",
 ]
 
@@ -57,6 +58,11 @@ def rmsprop_slots(optimizer, variable):
     """The mean square and the momentum that RMSprop keeps of a variable."""
     index = variable_index(optimizer, variable)
     return optimizer._velocities[index], optimizer._momentums[index]
+
+
+def track_variable(optimizer, variable):
+    """Makes a variable part of an optimizer's state, as `add_variable` does."""
+    optimizer._track_variable(variable)
 
 
 def variable_index(optimizer, variable):

@@ -27,6 +27,10 @@ class LocoPropTraining:
             prepare_optimizer(self)
         return super().make_train_function(force)
 
+    def load_weights(self, filepath, *args, **kwargs):
+        _divide_built_optimizer(self)
+        return super().load_weights(filepath, *args, **kwargs)
+
 
 @keras.saving.register_keras_serializable("keras_locoprop")
 class Model(LocoPropTraining, keras.Model):
@@ -126,8 +130,13 @@ def prepare(model):
             prepare_optimizer(self)
         return type(self).make_train_function(self, force)
 
+    def load_weights(self, filepath, *args, **kwargs):
+        _divide_built_optimizer(self)
+        return type(self).load_weights(self, filepath, *args, **kwargs)
+
     model.train_step = types.MethodType(prepared_train_step, model)
     model.make_train_function = types.MethodType(make_train_function, model)
+    model.load_weights = types.MethodType(load_weights, model)
     # A step compiled earlier would go on being used.
     model.train_function = None
     return model
@@ -147,6 +156,17 @@ def _functional_class(cls):
             for base in cls.__bases__
         )
     return cls
+
+
+def _divide_built_optimizer(model):
+    """Has the state of a built optimizer in place, for a file to fill.
+
+    Keras's optimizers have theirs from `build` on. An optimizer that is not
+    built is left so: it takes nothing from the file, as in Keras.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if find_locoprop(optimizer) is not None and optimizer.built:
+        prepare_optimizer(model)
 
 
 def _check_train_step(model):

@@ -2,10 +2,12 @@
 
 import contextlib
 import copy
+import functools
 
 import keras
 from keras import ops
 
+from keras_locoprop import keras_private
 from keras_locoprop.optimizer_state import OptimizerState
 from keras_locoprop.solvers import FallbackSolver
 from keras_locoprop.solvers import IterativeSolver
@@ -174,6 +176,7 @@ class LocoProp(keras.optimizers.Optimizer):
                 learning_rate_scaling,
             ),
             fallback=FallbackSolver(fallback),
+            track=functools.partial(keras_private.track_variable, self),
         )
 
     def attach(self, plan):
@@ -197,10 +200,6 @@ class LocoProp(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._state.build(list(variables))
-
-    @property
-    def variables(self):
-        return super().variables + self.solver_variables
 
     @property
     def solver_variables(self):
@@ -243,8 +242,18 @@ class LocoProp(keras.optimizers.Optimizer):
         del learning_rate
         self.assign_sub(variable, ops.cast(gradient, variable.dtype))
 
+    def set_weights(self, weights):
+        if self.built and len(weights) > len(self.variables):
+            raise ValueError(
+                "`set_weights` must be called after the optimizer has met its "
+                "model: call `model.make_train_function()` first. Received: "
+                f"{len(weights)} weights, for {len(self.variables)} variables."
+            )
+        super().set_weights(weights)
+
     def get_config(self):
-        return super().get_config() | {
+        # Copies, for the caller may change what is in them.
+        own_config = {
             "activation_learning_rate": self.activation_learning_rate,
             "variant": self.variant,
             "gradient_scaling": self.gradient_scaling,
@@ -258,6 +267,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "learning_rate_scaling": self.learning_rate_scaling,
             "local_weights": self._state.local_indices,
         }
+        return super().get_config() | copy.deepcopy(own_config)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -5,14 +5,16 @@ class OptimizerState:
     """The solvers and their division of the weights.
 
     Kept in one plain object, so that Keras, which tracks variables and lists
-    that are attributes of an optimizer, leaves the order of the state to us.
+    that are attributes of an optimizer, leaves the order of the state to us:
+    `track` gets each variable of the solvers, once they exist.
     """
 
-    def __init__(self, inner_config, fallback_config, solver, fallback):
+    def __init__(self, inner_config, fallback_config, solver, fallback, track):
         self.inner_config = inner_config
         self.fallback_config = fallback_config
         self.solver = solver
         self.fallback = fallback
+        self._track = track
         self.accepts_displacements = False
         # Positions among the trainable variables. They are saved with the
         # configuration: a loaded optimizer is built, and its state restored,
@@ -65,6 +67,9 @@ class OptimizerState:
             [w for i, w in enumerate(self._weights) if i not in local]
         )
         self._solvers_built = True
+        # Whatever saves or restores an optimizer goes by what Keras tracks.
+        for variable in self.variables:
+            self._track(variable)
 
     @property
     def variables(self):
