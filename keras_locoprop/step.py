@@ -56,7 +56,9 @@ def displacements(
             gradients,
             counts,
             examples,
-            target_rates(optimizer, gradients, counts, examples, loss_scale),
+            target_rates(
+                optimizer, records, gradients, counts, examples, loss_scale
+            ),
         )
         weights += [w for problem in problems for w in problem.weights]
         moved += optimizer.solver.solve(problems, optimizer.learning_rate)

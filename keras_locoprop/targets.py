@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.local_problem import Call
 from keras_locoprop.local_problem import LocalProblem
 
@@ -24,37 +25,56 @@ class TargetRates(NamedTuple):
     as_differentiated: Any
 
 
-def network_gradient_scale(gradients, counts):
-    r"""The root mean square of the gradients at all pre-activations.
+def network_gradient_scale(records, gradients, counts):
+    r"""The typical size of the gradients at the network's pre-activations.
 
-    One number for the network and the batch:
+    One number for the network and the batch: the median over the recorded
+    calls of the root mean square, over examples and units, of
 
-    `sqrt( Σ_layers Σ g² / Σ_layers (number of entries of g) )`
+    `mean over the rows of an example of g`.
 
     With γ relative to it, γ is the typical shift of a pre-activation that the
-    targets ask for, whatever constant the loss is multiplied by. Rows that do
-    not count, whose gradients are zero, are left out.
+    targets ask for, whatever constant the loss is multiplied by. The mean over
+    rows is there because the weights can only follow what the rows of an
+    example ask for together; the median because single layers, as those before
+    a normalization, may have gradients of another order of magnitude. Rows that
+    do not count are left out.
     """
-    gradients = [in_full_precision(g) for g in gradients]
-    total = sum(ops.vdot(g, g) for g in gradients)
-    entries = sum(
-        ops.cast(ops.size(g), total.dtype) * _part_of_rows(count, total.dtype)
-        for g, count in zip(gradients, counts)
+    sizes = ops.stack(
+        [
+            _gradient_size(record, in_full_precision(gradient), count)
+            for record, gradient, count in zip(records, gradients, counts)
+        ]
     )
-    return ops.sqrt(total / ops.maximum(entries, 1.0))
+    return ops.median(sizes)
 
 
-def _part_of_rows(counts, dtype):
-    return 1.0 if counts is None else ops.mean(ops.cast(counts, dtype))
+def _gradient_size(record, gradient, counts):
+    units = layer_kind_of(record.layer).unit_axes(record.layer, gradient)
+    rows = [axis for axis in range(1, gradient.ndim) if axis not in units]
+    if counts is None:
+        mean = ops.mean(gradient, axis=rows) if rows else gradient
+        return ops.sqrt(ops.mean(ops.square(mean)))
+    shape = ops.shape(gradient)
+    shape = [1 if axis in units else size for axis, size in enumerate(shape)]
+    counts = ops.cast(ops.broadcast_to(counts, shape), gradient.dtype)
+    rows_of_example = ops.sum(counts, axis=rows, keepdims=True)
+    mean = ops.sum(gradient, axis=rows, keepdims=True) / ops.maximum(
+        rows_of_example, 1.0
+    )
+    examples = ops.mean(ops.cast(rows_of_example > 0, gradient.dtype))
+    mean_square = ops.mean(ops.square(mean)) / ops.maximum(examples, 1e-30)
+    return ops.sqrt(mean_square)
 
 
-def target_rates(optimizer, gradients, counts, examples, loss_scale):
+def target_rates(optimizer, records, gradients, counts, examples, loss_scale):
     """Computes the `TargetRates` of a batch.
 
     Args:
         optimizer: `LocoProp`.
-        gradients: List of tensors: the gradients of the scaled mean loss at the
-            recorded pre-activations.
+        records: List of `tap.Record`.
+        gradients: List of tensors, aligned with `records`: the gradients of the
+            scaled mean loss at their pre-activations.
         counts: List, aligned with `gradients`: see `counted_rows`.
         examples: Scalar tensor, the number of examples.
         loss_scale: Scalar tensor.
@@ -66,7 +86,7 @@ def target_rates(optimizer, gradients, counts, examples, loss_scale):
         return TargetRates(rate, rate * factor)
     # A batch without any gradient has its targets where it is already.
     relative = rate / ops.maximum(
-        network_gradient_scale(gradients, counts), 1e-30
+        network_gradient_scale(records, gradients, counts), 1e-30
     )
     return TargetRates(relative / factor, relative)
 

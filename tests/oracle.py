@@ -128,10 +128,13 @@ def backward(layers, loss, x, y, sample_weight=None):
     return records
 
 
-def root_mean_square(gradients):
-    """One number for the network: every entry of every layer counts alike."""
-    total = sum(np.sum(gradient**2) for gradient in gradients)
-    return math.sqrt(total / sum(gradient.size for gradient in gradients))
+def typical_gradient(gradients):
+    """The median over layers; the mean over the rows of an example in each."""
+    sizes = []
+    for gradient in gradients:
+        rows = tuple(range(1, gradient.ndim - 1))
+        sizes.append(np.sqrt(np.mean(np.mean(gradient, axis=rows) ** 2)))
+    return np.median(sizes)
 
 
 def slices_of(rows, inner_batch_size):
@@ -174,7 +177,7 @@ class LocoProp:
         records = backward(self.layers, self.loss, x, y, sample_weight)
         gamma = self.activation_learning_rate
         if self.gradient_scaling == "relative":
-            gamma /= root_mean_square([record.gradient for record in records])
+            gamma /= typical_gradient([record.gradient for record in records])
         targets = [
             self._target(layer, record, gamma)
             for layer, record in zip(self.layers, records, strict=True)

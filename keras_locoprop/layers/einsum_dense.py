@@ -20,6 +20,16 @@ class EinsumDenseKind(LayerKind):
             math.prod(sizes[axis] for axis in axes if axis in outputs),
         )
 
+    def unit_axes(self, layer, preactivation):
+        operands, outputs = layer.equation.split("->")
+        kernel_axes = operands.split(",")[1]
+        # Counted from the end, past an ellipsis.
+        return tuple(
+            preactivation.ndim - 1 - position
+            for position, axis in enumerate(reversed(outputs))
+            if axis in kernel_axes
+        )
+
     def keeps_time(self, layer):
         operands, outputs = layer.equation.split("->")
         return "..." in outputs or operands[:2] == outputs[:2]

@@ -55,6 +55,12 @@ class LayerKind:
         *field, inputs, units = self.weights(layer)[0].shape
         return math.prod(field) * inputs, math.prod(field) * units
 
+    def unit_axes(self, layer, preactivation):
+        """The axes of `z` that number units; the others number rows."""
+        if getattr(layer, "data_format", None) == "channels_first":
+            return (1,)
+        return (preactivation.ndim - 1,)
+
     def keeps_time(self, layer):
         """Whether the second axis of `z` is that of the inputs."""
         del layer

@@ -27,6 +27,11 @@ class TimeDistributedKind(LayerKind):
     def fans(self, layer):
         return layer_kind_of(layer.layer).fans(layer.layer)
 
+    def unit_axes(self, layer, preactivation):
+        inner = preactivation[:, 0]
+        kind = layer_kind_of(layer.layer)
+        return tuple(1 + axis for axis in kind.unit_axes(layer.layer, inner))
+
     def keeps_time(self, layer):
         return True
 
