@@ -123,3 +123,32 @@ class LocalProblem(NamedTuple):
 def trainable_weights(kind, layer):
     """The weights of a layer that its local problem is solved for."""
     return [weight for weight in kind.weights(layer) if weight.trainable]
+
+
+def mean_loss(problem):
+    """The local loss at the layer's present weights, without regularizers.
+
+    Args:
+        problem: `LocalProblem`.
+
+    Returns:
+        Tuple `(loss, squared_distance)`, both summed over the rows of an
+        example and averaged over examples: the local loss, and `‖f(z) - a‖²`
+        at the weights of the forward pass. In double precision: of one loss
+        another that is nearly equal will be subtracted.
+    """
+    loss = squared_distance = 0.0
+    for call in problem.calls:
+        shift = problem.target_rate * call.gradient
+        preactivation = problem.kind.preactivation(problem.layer, call.inputs)
+        value = problem.loss.value(
+            ops.cast(preactivation, "float64"),
+            ops.cast(call.activated - shift, "float64"),
+        )
+        if call.counts is not None:
+            value = value * ops.cast(call.counts, "float64")[..., 0]
+        loss = loss + ops.sum(value)
+        squared_distance = squared_distance + ops.sum(ops.square(shift))
+    examples = ops.cast(problem.examples, "float64")
+    squared_distance = ops.cast(squared_distance, "float64")
+    return loss / examples, squared_distance / examples

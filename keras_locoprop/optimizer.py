@@ -50,9 +50,10 @@ class LocoProp(keras.optimizers.Optimizer):
             gradient. Defaults to `0.005`.
         variant: `"matching"` or `"squared"`. Layers whose activation has no
             matching loss use the squared one. Defaults to `"matching"`.
-        gradient_scaling: `"relative"` divides `g` by its root mean square over
-            the network and the batch, so that γ does not depend on the scale of
-            the loss; `"absolute"` is the paper's γ, per example. Defaults to
+        gradient_scaling: `"relative"` divides `g` by its typical size, one
+            number for the network and the batch: the median over layers of its
+            root mean square. So γ does not depend on the scale of the loss;
+            `"absolute"` is the paper's γ, per example. Defaults to
             `"relative"`.
         inner_steps: Integer `T`. Defaults to `3`.
         inner_batch_size: Integer, the rows that each inner step uses; steps
@@ -215,6 +216,19 @@ class LocoProp(keras.optimizers.Optimizer):
     def fallback(self):
         """The solver of the weights without a local problem."""
         return self._state.fallback
+
+    @property
+    def observer(self):
+        """Callable that is shown the local problems and displacements.
+
+        Called as `observer(problems, displacements)` in every step, as it is
+        compiled; the displacements are aligned with the problems' weights.
+        """
+        return self._state.observer
+
+    @observer.setter
+    def observer(self, observer):
+        self._state.observer = observer
 
     @contextlib.contextmanager
     def accepting_displacements(self):

@@ -16,6 +16,7 @@ class OptimizerState:
         self.fallback = fallback
         self._track = track
         self.accepts_displacements = False
+        self.observer = None
         # Positions among the trainable variables. They are saved with the
         # configuration: a loaded optimizer is built, and its state restored,
         # before it meets the model.

@@ -62,6 +62,8 @@ def displacements(
         )
         weights += [w for problem in problems for w in problem.weights]
         moved += optimizer.solver.solve(problems, optimizer.learning_rate)
+        if optimizer.observer is not None:
+            optimizer.observer(problems, moved)
     reached = [
         (weight, gradient / ops.cast(loss_scale, gradient.dtype))
         for weight, gradient in zip(plan.fallback_weights, weight_gradients)

@@ -134,7 +134,7 @@ def minimize(model, compute_loss, examples, sample_weight=None):
     ...         return {"squared_error": loss}
     >>> model = Autoencoder()
     >>> data = np.random.normal(size=(64, 8)).astype("float32")
-    >>> model.build(data.shape)
+    >>> outputs = model(data)
     >>> model.compile(optimizer=keras_locoprop.LocoProp())
     >>> list(model.fit(data, verbose=0, batch_size=32).history)
     ['squared_error']
@@ -149,8 +149,8 @@ def minimize(model, compute_loss, examples, sample_weight=None):
     plan = prepare_optimizer(model)
     if plan is None:
         raise ValueError(
-            "`model` must be built before its first step: call it once, or "
-            f"`model.build`. Received: model={model}"
+            "`model` must be built before its first step, with all layers in "
+            f"it: call it once on a batch. Received: model={model}"
         )
     state = model.non_trainable_variables + optimizer.solver_variables
     before = [backend.snapshot(variable) for variable in state]

@@ -61,3 +61,16 @@ def without_constraints(weights):
     finally:
         for weight, constraint in zip(weights, constraints):
             weight.constraint = constraint
+
+
+@contextlib.contextmanager
+def at_displaced_weights(weights, displacements):
+    """Within it, weights are where their displacements lead."""
+    starts = [backend.snapshot(weight) for weight in weights]
+    for weight, start, displacement in zip(weights, starts, displacements):
+        weight.assign(start - displacement)
+    try:
+        yield
+    finally:
+        for weight, start in zip(weights, starts):
+            weight.assign(start)

@@ -1,0 +1,122 @@
+"""A callback that shows how the local problems are getting on."""
+
+import re
+
+import keras
+from keras import ops
+
+from keras_locoprop.local_problem import mean_loss
+from keras_locoprop.solvers import at_displaced_weights
+from keras_locoprop.train_step import find_locoprop
+
+
+class LocalLossLogger(keras.callbacks.Callback):
+    r"""Logs what `LocoProp` achieves in each layer, once per epoch.
+
+    It adds to the logs of an epoch, and so to the progress bar, to `History`
+    and to every callback behind it in the list, as `TensorBoard`:
+
+    - `local_loss_fall/<layer>`: how far the layer's local loss fell in a step,
+      as a part of the squared distance to the target,
+      `(loss(z) - loss(z')) / ½‖f(z) - a‖²`, the mean over the epoch. Without an
+      activation it is at most 1: the target is met exactly. Where the
+      activation rises less steeply there is more to gain, up to 4 for sigmoid.
+      Below 0 the layer overshoots: the learning rate is too high.
+    - `displacement/<layer>`: the size of the step relative to the weights,
+      `‖W_t - W_T‖ / ‖W_t‖`, over all weights of the layer, likewise.
+    - `skipped_steps`: the number of batches so far that changed nothing,
+      because the loss or a displacement was not finite.
+
+    It costs one forward pass and compiles the train step anew, before and
+    after.
+
+    Args:
+        layers: List of layer names or regular expressions, matched against
+            whole names: the layers to log. Defaults to `None`: all that have a
+            local problem.
+
+    Example:
+
+    >>> model = keras_locoprop.Sequential(
+    ...     [keras.Input((4,)), keras.layers.Dense(1, name="linear")]
+    ... )
+    >>> model.compile(optimizer=keras_locoprop.LocoProp(), loss="mse")
+    >>> x = np.random.normal(size=(64, 4))
+    >>> logger = keras_locoprop.LocalLossLogger()
+    >>> history = model.fit(x, x[:, :1], callbacks=[logger], verbose=0)
+    >>> sorted(history.history)[:2]
+    ['displacement/linear', 'local_loss_fall/linear']
+    """
+
+    def __init__(self, layers=None):
+        super().__init__()
+        self.layers = layers
+        self._means = {}
+
+    def on_train_begin(self, logs=None):
+        self._observe_with(self._observe)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for mean in self._means.values():
+            mean.reset_state()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is None or self._optimizer() is None:
+            return
+        for name, mean in self._means.items():
+            logs[name] = float(mean.result())
+        logs["skipped_steps"] = int(self._optimizer().skipped_steps)
+
+    def on_train_end(self, logs=None):
+        self._observe_with(None)
+
+    def _optimizer(self):
+        return find_locoprop(self.model.optimizer)
+
+    def _observe_with(self, observer):
+        optimizer = self._optimizer()
+        if optimizer is not None:
+            optimizer.observer = observer
+            # The compiled step does not know of the observer, or still does.
+            self.model.make_train_function(force=True)
+
+    def _observe(self, problems, displacements):
+        displacements = iter(displacements)
+        for problem in problems:
+            moved = [next(displacements) for _ in problem.weights]
+            name = problem.layer.name
+            if self._is_logged(name):
+                fall = _fall_of_loss(problem, moved)
+                self._update(f"local_loss_fall/{name}", fall)
+                self._update(
+                    f"displacement/{name}",
+                    _norm(moved) / ops.maximum(_norm(problem.weights), 1e-30),
+                )
+
+    def _is_logged(self, name):
+        return self.layers is None or any(
+            re.fullmatch(pattern, name) for pattern in self.layers
+        )
+
+    def _update(self, name, value):
+        if name not in self._means:
+            self._means[name] = keras.metrics.Mean()
+        # A step that is skipped has nothing to report.
+        is_finite = ops.isfinite(value)
+        value = ops.cast(value, "float32")
+        self._means[name].update_state(
+            ops.where(is_finite, value, 0.0),
+            sample_weight=ops.cast(is_finite, "float32"),
+        )
+
+
+def _fall_of_loss(problem, displacements):
+    before, distance = mean_loss(problem)
+    with at_displaced_weights(problem.weights, displacements):
+        after, _ = mean_loss(problem)
+    return (before - after) / ops.maximum(0.5 * distance, 1e-30)
+
+
+def _norm(tensors):
+    squares = [ops.sum(ops.square(tensor)) for tensor in tensors]
+    return ops.sqrt(sum(squares))

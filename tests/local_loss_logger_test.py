@@ -1,0 +1,135 @@
+"""What the callback reports is what happened, in plain NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_locoprop
+from keras_locoprop import LocalLossLogger
+from keras_locoprop import LocoProp
+
+FEATURES, EXAMPLES = 4, 24
+
+
+@pytest.fixture
+def data():
+    x = np.random.normal(size=(EXAMPLES, FEATURES)).astype("float32")
+    return x, np.tanh(x[:, :2])
+
+
+def make_model(*hidden, **arguments):
+    keras.utils.set_random_seed(0)
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            *hidden,
+            layers.Dense(2, name="last"),
+        ]
+    )
+    model.compile(optimizer=LocoProp(**arguments), loss="mse")
+    return model
+
+
+def fit(model, data, logger, **options):
+    options = {"batch_size": EXAMPLES, "verbose": 0} | options
+    callbacks = [logger] if logger else []
+    return model.fit(*data, callbacks=callbacks, **options).history
+
+
+def test_the_numbers_are_those_of_the_step(data):
+    x, y = data
+    model = make_model(
+        gradient_scaling="absolute", activation_learning_rate=0.5
+    )
+    kernel, bias = model.get_weights()
+    history = fit(model, data, LocalLossLogger())
+    new_kernel, new_bias = model.get_weights()
+    start, end = x @ kernel + bias, x @ new_kernel + new_bias
+    # The gradient of one example's mean over its two squared errors.
+    target = start - 0.5 * (start - y)
+    before, after = (np.sum((z - target) ** 2) for z in (start, end))
+    fall = history["local_loss_fall/last"]
+    np.testing.assert_allclose(fall, [1 - after / before], rtol=1e-4)
+    moved = np.sum((new_kernel - kernel) ** 2) + np.sum((new_bias - bias) ** 2)
+    size = np.sum(kernel**2) + np.sum(bias**2)
+    np.testing.assert_allclose(
+        history["displacement/last"], [np.sqrt(moved / size)], rtol=1e-4
+    )
+    assert history["skipped_steps"] == [0]
+
+
+def test_a_problem_that_is_solved_falls_by_all_of_it():
+    x = np.eye(FEATURES, dtype="float32")
+    model = make_model(
+        inner_optimizer=keras.optimizers.SGD(1.0),
+        learning_rate_scaling="absolute",
+        inner_steps=300,
+        inner_decay=1.0,
+        inner_batch_size="all",
+    )
+    history = fit(model, (x, x[:, :2]), LocalLossLogger(), batch_size=FEATURES)
+    np.testing.assert_allclose(
+        history["local_loss_fall/last"], [1.0], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "activation", ["tanh", "relu", "sigmoid", "softmax", "gelu"]
+)
+def test_small_steps_lower_every_local_loss(activation, data):
+    model = make_model(
+        layers.Dense(5, activation, name="first"), learning_rate=1e-4
+    )
+    history = fit(model, data, LocalLossLogger(), epochs=3)
+    for name in ("first", "last"):
+        assert min(history[f"local_loss_fall/{name}"]) > 0
+
+
+def test_it_changes_nothing_and_leaves(data):
+    plain = make_model(layers.Dense(5, "tanh", name="first"))
+    observed = make_model(layers.Dense(5, "tanh", name="first"))
+    observed.set_weights(plain.get_weights())
+    options = {"epochs": 2, "shuffle": False, "batch_size": 8}
+    fit(plain, data, None, **options)
+    fit(observed, data, LocalLossLogger(), **options)
+    for one, other in zip(
+        plain.get_weights(), observed.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    assert "skipped_steps" not in fit(observed, data, None)
+    assert observed.optimizer.observer is None
+
+
+def test_layers_are_chosen_by_pattern(data):
+    model = make_model(layers.Dense(5, "tanh", name="first"))
+    history = fit(model, data, LocalLossLogger(layers=["f.*"]))
+    assert "displacement/first" in history
+    assert "displacement/last" not in history
+
+
+def test_skipped_steps_are_counted_and_not_averaged(data):
+    x, y = data
+    x = x.copy()
+    x[:8] = np.nan
+    model = make_model()
+    history = fit(model, (x, y), LocalLossLogger(), batch_size=8, shuffle=False)
+    assert history["skipped_steps"] == [1]
+    assert np.isfinite(history["local_loss_fall/last"]).all()
+
+
+def test_other_callbacks_see_it(data, tmp_path):
+    model = make_model()
+    stop = keras.callbacks.EarlyStopping("displacement/last", mode="max")
+    board = keras.callbacks.TensorBoard(tmp_path)
+    model.fit(
+        *data, callbacks=[LocalLossLogger(), stop, board], epochs=2, verbose=0
+    )
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("events.*"))
+    assert b"displacement/last" in written
+
+
+def test_another_optimizer_has_nothing_to_log(data):
+    model = make_model()
+    model.compile("sgd", "mse")
+    assert set(fit(model, data, LocalLossLogger())) == {"loss"}
