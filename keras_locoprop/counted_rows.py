@@ -8,56 +8,58 @@ from keras import ops
 from keras_locoprop.layers import layer_kind_of
 
 
-def counted_rows(record, gradient, sample_weight):
-    """Marks the rows that have a say in the local problem of a record.
-
-    A row does not count if it is masked out or its sample weights are zero, and
-    no gradient reaches it, either: some networks mix rows, so that a row may
-    have an influence on the loss for all its zero weight.
+def doubted_examples(records, sample_weight):
+    """Finds the examples some of whose rows may not count.
 
     Args:
-        record: `tap.Record`.
-        gradient: Tensor, the gradient at `record.preactivation`.
+        records: List of `tap.Record` of the forward pass.
         sample_weight: The sample weights of the batch: `None`, a tensor, or a
             structure of them with one for each of the model's outputs.
 
     Returns:
-        Boolean tensor that broadcasts against `gradient`, or `None` if there is
-        neither a mask nor a weight: all rows count.
+        Boolean tensor of shape `(batch,)`: the examples with a weight of zero.
+        `True` if the model has masks: all of them. `None` if there are neither
+        weights nor masks.
     """
-    doubts = _doubts(record, sample_weight, gradient.shape)
-    if not doubts:
+    if any(record.is_masked for record in records):
+        return True
+    weights = [w for w in keras.tree.flatten(sample_weight) if w is not None]
+    if not weights:
         return None
-    rank = len(gradient.shape)
-    doubts = [_expand(doubt, rank) for doubt in doubts]
-    doubted = functools.reduce(ops.logical_or, doubts)
-    time_counts = any(doubt.shape[1] != 1 for doubt in doubts)
-    axes = tuple(range(2 if time_counts else 1, rank))
-    reached = ops.any(gradient != 0, axis=axes, keepdims=True)
+    return functools.reduce(
+        ops.logical_or, [_has_zero(weight) for weight in weights]
+    )
+
+
+def counted_rows(record, gradient, doubted):
+    """Marks the rows that have a say in the local problem of a record.
+
+    A row of a doubted example does not count if no gradient reaches it. Zero
+    weights and masks alone do not decide: some networks mix rows, so that what
+    is masked out in one place has an influence in another.
+
+    Args:
+        record: `tap.Record`.
+        gradient: Tensor, the gradient at `record.preactivation`.
+        doubted: See `doubted_examples`.
+
+    Returns:
+        Boolean tensor that broadcasts against `gradient`, or `None`: all count.
+    """
+    if doubted is None:
+        return None
+    units = layer_kind_of(record.layer).unit_axes(record.layer, gradient)
+    reached = ops.any(gradient != 0, axis=units, keepdims=True)
+    if doubted is True:
+        return reached
+    # Of a layer that works on parts of examples, each with the parts that
+    # follow it.
+    parts = ops.shape(gradient)[0] // ops.shape(doubted)[0]
+    doubted = ops.repeat(doubted, parts)
+    doubted = ops.reshape(doubted, (-1, *[1] * (gradient.ndim - 1)))
     return ops.logical_or(ops.logical_not(doubted), reached)
 
 
-def _doubts(record, sample_weight, shape):
-    """Boolean tensors of shape `(batch,)` or `(batch, time)`: may not count."""
-    keeps_time = layer_kind_of(record.layer).keeps_time(record.layer)
-    keeps_time = keeps_time and len(shape) > 2
-    doubts = []
-    if record.mask is not None and keeps_time:
-        doubts.append(ops.logical_not(record.mask))
-    weights = keras.tree.flatten(sample_weight)
-    if weights and all(weight is not None for weight in weights):
-        zero = [ops.equal(weight, 0) for weight in weights]
-        # Of two unknown lengths nobody knows that they are equal.
-        same_time = keeps_time and shape[1] is not None
-        if not same_time or any(one.shape[1:] != shape[1:2] for one in zero):
-            zero = [
-                ops.all(ops.reshape(one, (ops.shape(one)[0], -1)), axis=1)
-                for one in zero
-            ]
-        doubts.append(functools.reduce(ops.logical_and, zero))
-    return doubts
-
-
-def _expand(tensor, rank):
-    shape = ops.shape(tensor)
-    return ops.reshape(tensor, (*shape, *[1] * (rank - len(shape))))
+def _has_zero(weight):
+    zero = ops.equal(weight, 0)
+    return ops.any(ops.reshape(zero, (ops.shape(zero)[0], -1)), axis=1)

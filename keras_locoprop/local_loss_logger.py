@@ -41,6 +41,7 @@ class LocalLossLogger(keras.callbacks.Callback):
     ...     [keras.Input((4,)), keras.layers.Dense(1, name="linear")]
     ... )
     >>> model.compile(optimizer=keras_locoprop.LocoProp(), loss="mse")
+    >>> import numpy as np
     >>> x = np.random.normal(size=(64, 4))
     >>> logger = keras_locoprop.LocalLossLogger()
     >>> history = model.fit(x, x[:, :1], callbacks=[logger], verbose=0)

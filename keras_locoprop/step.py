@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_locoprop.counted_rows import counted_rows
+from keras_locoprop.counted_rows import doubted_examples
 from keras_locoprop.targets import make_problems
 from keras_locoprop.targets import target_rates
 
@@ -46,8 +47,9 @@ def displacements(
     weights, moved = [], []
     if reached:
         records, gradients = zip(*reached)
+        doubted = doubted_examples(records, sample_weight)
         counts = [
-            counted_rows(record, gradient, sample_weight)
+            counted_rows(record, gradient, doubted)
             for record, gradient in reached
         ]
         problems = make_problems(

@@ -19,14 +19,13 @@ class Record(NamedTuple):
         inputs: Tensor, its first argument, of shape `(batch, ..., features)`.
         preactivation: Tensor `z`, of shape `(batch, ..., units)`: what the
             layer computed before its activation function.
-        mask: Keras's mask of the inputs: a boolean tensor of shape
-            `(batch, time)`, or `None`.
+        is_masked: Boolean: whether Keras attached a mask to the inputs.
     """
 
     layer: keras.Layer
     inputs: Any
     preactivation: Any
-    mask: Any
+    is_masked: bool
 
 
 class _Sink(threading.local):
@@ -93,8 +92,8 @@ def _tapped(layer, call):
             return call(*args, **kwargs)
         preactivation = kind.forward(layer, call, *args, **kwargs)
         inputs = args[0] if args else kwargs["inputs"]
-        mask = keras_private.mask_of(inputs)
-        _sink.records.append(Record(layer, inputs, preactivation, mask))
+        is_masked = keras_private.mask_of(inputs) is not None
+        _sink.records.append(Record(layer, inputs, preactivation, is_masked))
         activation = kind.core(layer).activation
         return (
             preactivation if activation is None else activation(preactivation)

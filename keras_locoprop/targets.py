@@ -55,9 +55,7 @@ def _gradient_size(record, gradient, counts):
     if counts is None:
         mean = ops.mean(gradient, axis=rows) if rows else gradient
         return ops.sqrt(ops.mean(ops.square(mean)))
-    shape = ops.shape(gradient)
-    shape = [1 if axis in units else size for axis, size in enumerate(shape)]
-    counts = ops.cast(ops.broadcast_to(counts, shape), gradient.dtype)
+    counts = ops.cast(counts, gradient.dtype)
     rows_of_example = ops.sum(counts, axis=rows, keepdims=True)
     mean = ops.sum(gradient, axis=rows, keepdims=True) / ops.maximum(
         rows_of_example, 1.0

@@ -82,3 +82,19 @@ def test_rmsprop_slots():
     mean_square, momentum = keras_private.rmsprop_slots(optimizer, variable)
     np.testing.assert_allclose(mean_square, [9.0, 16.0])
     np.testing.assert_allclose(momentum, [0.5, -0.5], rtol=1e-5)
+
+
+def test_mask_of():
+    inputs = np.array([[1, 0]])
+    embedded = keras.layers.Embedding(3, 2, mask_zero=True)(inputs)
+    mask = keras_private.mask_of(embedded)
+    np.testing.assert_array_equal(mask, [[True, False]])
+    assert keras_private.mask_of(keras.ops.ones(2)) is None
+
+
+def test_variable_index():
+    variables = [keras.Variable([1.0]), keras.Variable([2.0])]
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(variables)
+    for index, variable in enumerate(variables):
+        assert keras_private.variable_index(optimizer, variable) == index

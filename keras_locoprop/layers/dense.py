@@ -14,9 +14,6 @@ class DenseKind(LayerKind):
     nothing has to be traced for them.
     """
 
-    def keeps_time(self, layer):
-        return True
-
     def preactivation(self, layer, inputs):
         preactivation = ops.matmul(inputs, layer.kernel)
         if layer.bias is not None:

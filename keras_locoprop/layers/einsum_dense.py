@@ -30,9 +30,5 @@ class EinsumDenseKind(LayerKind):
             if axis in kernel_axes
         )
 
-    def keeps_time(self, layer):
-        operands, outputs = layer.equation.split("->")
-        return "..." in outputs or operands[:2] == outputs[:2]
-
 
 register_layer_kind(EinsumDenseKind(keras.layers.EinsumDense))

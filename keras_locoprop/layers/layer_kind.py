@@ -61,11 +61,6 @@ class LayerKind:
             return (1,)
         return (preactivation.ndim - 1,)
 
-    def keeps_time(self, layer):
-        """Whether the second axis of `z` is that of the inputs."""
-        del layer
-        return False
-
     def forward(self, layer, call, *args, **kwargs):
         """Computes `z` in the forward pass.
 

@@ -32,9 +32,6 @@ class TimeDistributedKind(LayerKind):
         kind = layer_kind_of(layer.layer)
         return tuple(1 + axis for axis in kind.unit_axes(layer.layer, inner))
 
-    def keeps_time(self, layer):
-        return True
-
     def forward(self, layer, call, *args, **kwargs):
         inputs = args[0] if args else kwargs["inputs"]
         return self.preactivation(layer, inputs)

@@ -161,3 +161,52 @@ def test_dense_declines_lora_and_quantized_kernels():
     quantized.build((None, 4))
     quantized.quantize("int8")
     assert "quantized" in kind.reason_to_decline(quantized)
+
+
+# Of a layer on an input: inputs of a unit, units of an input, axes of units.
+SIZES = [
+    (lambda: keras.layers.Dense(3), (6, 5, 4), (4, 3), [2]),
+    (lambda: keras.layers.Conv2D(6, 3), (2, 5, 5, 4), (36, 54), [3]),
+    (
+        lambda: keras.layers.DepthwiseConv2D(3, depth_multiplier=2),
+        (2, 5, 5, 4),
+        (9, 18),
+        [3],
+    ),
+    (lambda: keras.layers.SeparableConv1D(5, 3), (2, 6, 4), (4, 5), [2]),
+    (lambda: keras.layers.Conv1DTranspose(6, 2), (2, 5, 4), (8, 12), [2]),
+    (
+        lambda: keras.layers.EinsumDense("btf,fhd->bthd", (5, 2, 3)),
+        (6, 5, 4),
+        (4, 6),
+        [2, 3],
+    ),
+    (
+        lambda: keras.layers.EinsumDense("...hd,hdf->...f", 5),
+        (6, 5, 2, 3),
+        (6, 5),
+        [2],
+    ),
+    (
+        lambda: keras.layers.TimeDistributed(keras.layers.Conv1D(3, 2)),
+        (6, 5, 4, 2),
+        (4, 6),
+        [3],
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "shape", "fans", "units"), SIZES)
+def test_fans_and_units(make, shape, fans, units):
+    layer = make()
+    outputs = layer(tf.zeros(shape))
+    kind = layers.layer_kind_of(layer)
+    # A transposed kernel has its axes the other way round.
+    assert sorted(kind.fans(layer)) == sorted(fans)
+    assert sorted(kind.unit_axes(layer, outputs)) == units
+
+
+def test_channels_may_come_first():
+    layer = keras.layers.Conv2D(6, 3, data_format="channels_first")
+    kind = layers.layer_kind_of(layer)
+    assert kind.unit_axes(layer, tf.zeros((2, 6, 3, 3))) == (1,)

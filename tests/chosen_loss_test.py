@@ -1,0 +1,190 @@
+"""Activations that stand behind a layer choose its local loss."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from keras import losses
+
+import keras_locoprop
+from keras_locoprop import LocoProp
+from keras_locoprop import coverage
+
+FEATURES, CLASSES, EXAMPLES = 5, 3, 40
+
+
+@pytest.fixture
+def data():
+    x = np.random.normal(size=(EXAMPLES, FEATURES)).astype("float32")
+    return x, np.argmax(x[:, :CLASSES], axis=-1)
+
+
+def chain(*parts):
+    inputs = outputs = keras.Input((FEATURES,))
+    for part in parts:
+        outputs = part(outputs)
+    return keras_locoprop.Model(inputs, outputs)
+
+
+def rows_of(model):
+    return {row.layer: row for row in coverage(model)}
+
+
+def dense(units=4, activation=None):
+    return layers.Dense(units, activation, name="dense")
+
+
+FOLLOWERS = {
+    "relu": lambda: layers.ReLU(),
+    "relu6": lambda: layers.Activation("relu6"),
+    "tanh": lambda: layers.Activation("tanh"),
+    "leaky_relu": lambda: layers.LeakyReLU(0.2),
+    "elu": lambda: layers.ELU(),
+    "softmax": lambda: layers.Softmax(),
+}
+
+
+def trained(model, data, weights, loss="sparse_categorical_crossentropy"):
+    model.set_weights(weights)
+    model.compile(optimizer=LocoProp(), loss=loss)
+    model.fit(*data, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("activation", FOLLOWERS)
+def test_an_activation_layer_is_as_good_as_an_argument(activation, data):
+    head = layers.Dense(CLASSES, "softmax", name="head")
+    argument = chain(dense(4, activation), head)
+    head = layers.Dense(CLASSES, "softmax", name="head")
+    layer = chain(dense(), FOLLOWERS[activation](), head)
+    row = rows_of(layer)["dense"]
+    assert row.trained_by == "matching loss"
+    assert row.activation.endswith(f"({layer.layers[2].name})")
+    weights = argument.get_weights()
+    for one, other in zip(
+        trained(argument, data, weights),
+        trained(layer, data, weights),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_prelu_matches_its_slopes_of_the_day(data):
+    slope = layers.PReLU(keras.initializers.Constant(0.2), name="slope")
+    head = layers.Dense(CLASSES, "softmax", name="head")
+    model = chain(dense(), slope, head)
+    rows = rows_of(model)
+    assert rows["dense"].trained_by == "matching loss"
+    assert rows["slope"].trained_by == "fallback"
+    before = slope.alpha.numpy()
+    trained(model, data, model.get_weights())
+    assert np.all(slope.alpha.numpy() != before)
+
+
+@pytest.mark.parametrize(
+    "follower",
+    [
+        layers.ReLU(threshold=1.0),
+        layers.Softmax(axis=1),
+        layers.Activation("gelu"),
+    ],
+    ids=["jumps", "other_axis", "not_monotone"],
+)
+def test_an_activation_layer_without_a_matching_loss(follower):
+    inputs = keras.Input((4, FEATURES))
+    model = keras.Model(inputs, follower(dense()(inputs)))
+    row = rows_of(model)["dense"]
+    assert row.trained_by == "squared loss"
+    assert "no matching loss" in row.reason
+
+
+@pytest.mark.parametrize(
+    "normalization",
+    [layers.BatchNormalization, layers.LayerNormalization],
+)
+def test_a_normalization_ends_the_local_problem(normalization):
+    model = chain(dense(), normalization(name="norm"), layers.ReLU())
+    row = rows_of(model)["dense"]
+    assert row.trained_by == "squared loss"
+    assert row.reason == "ends at the pre-activation: norm follows"
+
+
+def test_an_own_activation_wins_over_what_follows():
+    row = rows_of(chain(dense(4, "tanh"), layers.ReLU()))["dense"]
+    assert (row.activation, row.trained_by) == ("tanh", "matching loss")
+
+
+def test_two_followers_choose_nothing():
+    inputs = keras.Input((FEATURES,))
+    hidden = dense()(inputs)
+    outputs = layers.Add()(
+        [layers.ReLU()(hidden), layers.Activation("tanh")(hidden)]
+    )
+    row = rows_of(keras.Model(inputs, outputs))["dense"]
+    assert (row.activation, row.trained_by) == ("linear", "matching loss")
+
+
+def test_sequential_and_nested_models_show_it():
+    inner = keras.Sequential([keras.Input((FEATURES,)), dense(), layers.ReLU()])
+    assert rows_of(inner)["dense"].activation.startswith("ReLU (")
+    [row] = coverage(chain(inner))
+    assert row.activation.startswith("ReLU (")
+
+
+LOGITS = {
+    "sigmoid": losses.BinaryCrossentropy(from_logits=True),
+    "softmax": losses.CategoricalCrossentropy(from_logits=True),
+    "softmax_of_labels": losses.SparseCategoricalCrossentropy(from_logits=True),
+}
+
+
+@pytest.mark.parametrize("name", LOGITS)
+def test_logits_take_the_activation_of_the_training_loss(name):
+    model = chain(dense())
+    assert rows_of(model)["dense"].activation == "linear"
+    model.compile(optimizer=LocoProp(), loss=LOGITS[name])
+    row = rows_of(model)["dense"]
+    assert row.activation == f"{name.split('_')[0]} (of the loss)"
+    assert row.trained_by == "matching loss"
+
+
+def test_logits_train_as_probabilities_do(data):
+    probabilities = chain(
+        layers.Dense(4, "relu", name="first"), dense(CLASSES, "softmax")
+    )
+    logits = chain(layers.Dense(4, "relu", name="first"), dense(CLASSES))
+    weights = probabilities.get_weights()
+    for one, other in zip(
+        trained(probabilities, data, weights),
+        trained(logits, data, weights, LOGITS["softmax_of_labels"]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("as_dict", [True, False])
+def test_each_output_has_its_own_loss(as_dict):
+    inputs = keras.Input((FEATURES,))
+    model = keras_locoprop.Model(
+        inputs,
+        [layers.Dense(2, name="first")(inputs), dense(CLASSES)(inputs)],
+    )
+    of_outputs = {"first": "mse", "dense": LOGITS["softmax"]}
+    model.compile(
+        optimizer=LocoProp(),
+        loss=of_outputs if as_dict else list(of_outputs.values()),
+    )
+    assert rows_of(model)["first"].activation == "linear"
+    assert rows_of(model)["dense"].activation == "softmax (of the loss)"
+
+
+def test_a_cast_behind_the_logits_changes_nothing():
+    model = chain(dense(), layers.Activation("linear", dtype="float32"))
+    model.compile(optimizer=LocoProp(), loss=LOGITS["sigmoid"])
+    assert rows_of(model)["dense"].activation == "sigmoid (of the loss)"
+
+
+def test_variant_squared_squares_these_too():
+    model = chain(dense(), layers.ReLU())
+    model.compile(optimizer=LocoProp(variant="squared"), loss="mse")
+    assert rows_of(model)["dense"].trained_by == "squared loss"
