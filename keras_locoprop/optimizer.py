@@ -280,6 +280,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "exclude": self.exclude,
             "learning_rate_scaling": self.learning_rate_scaling,
             "local_weights": self._state.local_indices,
+            "trainable_weights": self._state.weight_count,
         }
         return super().get_config() | copy.deepcopy(own_config)
 
@@ -287,8 +288,10 @@ class LocoProp(keras.optimizers.Optimizer):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         local_indices = config.pop("local_weights", None)
+        weight_count = config.pop("trainable_weights", None)
         optimizer = super().from_config(config, custom_objects)
         optimizer._state.local_indices = local_indices
+        optimizer._state.weight_count = weight_count
         return optimizer
 
 

@@ -21,6 +21,7 @@ class OptimizerState:
         # configuration: a loaded optimizer is built, and its state restored,
         # before it meets the model.
         self.local_indices = None
+        self.weight_count = None
         self._local_ids = None
         self._weights = None
         self._solvers_built = False
@@ -46,7 +47,11 @@ class OptimizerState:
                 )
 
     def build(self, weights):
+        if self.weight_count not in (None, len(weights)):
+            # The configuration comes from the optimizer of another model.
+            self.local_indices = None
         self._weights = weights
+        self.weight_count = len(weights)
         self._build_solvers()
 
     def _build_solvers(self):

@@ -158,14 +158,23 @@ def test_configuration_is_a_copy():
     assert optimizer.get_config() == before
 
 
-def test_configuration_of_a_trained_optimizer_has_no_state():
+@pytest.mark.parametrize("built_first", [False, True])
+def test_configuration_of_a_trained_optimizer_suits_other_models(built_first):
     model = make_model()
     fit(model)
-    fresh = LocoProp.from_config(model.optimizer.get_config())
     other = keras_locoprop.Sequential(
-        [keras.Input((6,)), keras.layers.Dense(3, "softmax")]
+        [
+            keras.Input((6,)),
+            keras.layers.LayerNormalization(),
+            keras.layers.Dense(3, "softmax"),
+        ]
     )
-    other.compile(fresh, "sparse_categorical_crossentropy")
+    if built_first:
+        other.compile_from_config(model.get_compile_config())
+        assert other.optimizer.built
+    else:
+        fresh = LocoProp.from_config(model.optimizer.get_config())
+        other.compile(fresh, "sparse_categorical_crossentropy")
     fit(other)
     assert int(other.optimizer.iterations) == BATCHES
 
