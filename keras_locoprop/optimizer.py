@@ -52,9 +52,9 @@ class LocoProp(keras.optimizers.Optimizer):
             matching loss use the squared one. Defaults to `"matching"`.
         gradient_scaling: `"relative"` divides `g` by its typical size, one
             number for the network and the batch: the median over layers of its
-            root mean square. So γ does not depend on the scale of the loss;
-            `"absolute"` is the paper's γ, per example. Defaults to
-            `"relative"`.
+            root mean square, and of that a running mean over batches. So γ does
+            not depend on the scale of the loss; `"absolute"` is the paper's γ,
+            per example. Defaults to `"relative"`.
         inner_steps: Integer `T`. Defaults to `3`.
         inner_batch_size: Integer, the rows that each inner step uses; steps
             take different rows in turn. `"all"`: every row in every step.
@@ -165,6 +165,9 @@ class LocoProp(keras.optimizers.Optimizer):
         self.skipped_steps = self.add_variable(
             shape=(), dtype="int", name="skipped_steps"
         )
+        self.gradient_size = self.add_variable(
+            shape=(), dtype=keras.backend.floatx(), name="gradient_size"
+        )
         self._state = OptimizerState(
             inner_config=keras.optimizers.serialize(inner),
             fallback_config=keras.optimizers.serialize(fallback),
@@ -205,7 +208,7 @@ class LocoProp(keras.optimizers.Optimizer):
     @property
     def solver_variables(self):
         """The part of the state that a solve changes."""
-        return self._state.variables
+        return [self.gradient_size, *self._state.variables]
 
     @property
     def solver(self):

@@ -10,6 +10,9 @@ from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.local_problem import Call
 from keras_locoprop.local_problem import LocalProblem
 
+# What remains, from one batch to the next, of the mean of gradients' sizes.
+AVERAGING = 0.9
+
 
 class TargetRates(NamedTuple):
     """How far the targets move, in two currencies.
@@ -82,11 +85,23 @@ def target_rates(optimizer, records, gradients, counts, examples, loss_scale):
     factor = ops.cast(examples, dtype) / ops.cast(loss_scale, dtype)
     if optimizer.gradient_scaling == "absolute":
         return TargetRates(rate, rate * factor)
+    size = factor * network_gradient_scale(records, gradients, counts)
+    size = _average_over_batches(optimizer.gradient_size, size)
     # A batch without any gradient has its targets where it is already.
-    relative = rate / ops.maximum(
-        network_gradient_scale(records, gradients, counts), 1e-30
-    )
-    return TargetRates(relative / factor, relative)
+    relative = rate / ops.maximum(size, 1e-30)
+    return TargetRates(relative, relative * factor)
+
+
+def _average_over_batches(average, size):
+    """Keeps the running mean of a positive number; starts at the first one.
+
+    A batch whose gradients are small for once, as where a network has nearly
+    learnt its data, then moves less than others.
+    """
+    size = ops.cast(size, average.dtype)
+    mean = AVERAGING * average + (1 - AVERAGING) * size
+    average.assign(ops.where(average > 0, mean, size))
+    return ops.convert_to_tensor(average)
 
 
 def make_problems(local_layers, records, gradients, counts, examples, rates):

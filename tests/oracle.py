@@ -167,6 +167,7 @@ class LocoProp:
     proximal: float = 0.0
     learning_rate_scaling: str = "relative"
     batches: int = 0
+    gradient_size: float = 0.0
 
     def train_on_batch(self, x, y, sample_weight=None):
         """Returns the mean loss of the batch before the step."""
@@ -177,7 +178,11 @@ class LocoProp:
         records = backward(self.layers, self.loss, x, y, sample_weight)
         gamma = self.activation_learning_rate
         if self.gradient_scaling == "relative":
-            gamma /= typical_gradient([record.gradient for record in records])
+            size = typical_gradient([record.gradient for record in records])
+            if self.gradient_size:
+                size = 0.9 * self.gradient_size + 0.1 * size
+            self.gradient_size = size
+            gamma /= size
         targets = [
             self._target(layer, record, gamma)
             for layer, record in zip(self.layers, records, strict=True)
