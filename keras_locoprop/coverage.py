@@ -14,6 +14,9 @@ class LayerCoverage(NamedTuple):
         trained_by: String: `"matching loss"`, `"squared loss"` or `"fallback"`.
         reason: String: why not by a matching loss; empty where it is.
         weights: Integer, the number of trainable scalars.
+        rows: Integer, the rows that an example has in the local problem: time
+            steps, output positions of a convolution. Empty for the fallback and
+            where the model does not tell.
     """
 
     layer: str
@@ -22,6 +25,7 @@ class LayerCoverage(NamedTuple):
     trained_by: str
     reason: str
     weights: int
+    rows: int | str
 
 
 class Coverage(list):

@@ -1,5 +1,7 @@
 """What stands directly behind a layer in a model that is a graph of layers."""
 
+import math
+
 import keras
 
 from keras_locoprop import keras_private
@@ -38,6 +40,19 @@ class ModelGraph:
             for follower in self._followers.get(id(tensor), ())
         ]
         return followers[0] if len(followers) == 1 else None
+
+    def rows_per_example(self, layer, kind):
+        """How many rows of its output an example has; empty if unknown."""
+        for tensor in _symbolic(layer, "output"):
+            units = kind.unit_axes(layer, tensor)
+            sizes = [
+                size
+                for axis, size in enumerate(tensor.shape)
+                if axis > 0 and axis not in units
+            ]
+            if None not in sizes:
+                return math.prod(sizes)
+        return ""
 
     def activation_of_loss(self, layer):
         """The activation that the training loss applies to a layer's output.

@@ -12,6 +12,19 @@ from keras_locoprop.optimizer_state import OptimizerState
 from keras_locoprop.solvers import FallbackSolver
 from keras_locoprop.solvers import IterativeSolver
 from keras_locoprop.validation import check_arguments
+from keras_locoprop.validation import resolve_optimizer
+
+_PLAIN_ARGUMENTS = (
+    "activation_learning_rate",
+    "variant",
+    "gradient_scaling",
+    "inner_steps",
+    "inner_batch_size",
+    "inner_decay",
+    "proximal",
+    "exclude",
+    "learning_rate_scaling",
+)
 
 
 def default_inner_optimizer():
@@ -142,10 +155,15 @@ class LocoProp(keras.optimizers.Optimizer):
             "learning_rate_scaling": learning_rate_scaling,
         }
         check_arguments(own_arguments)
-        inner = _resolve_optimizer(
-            "inner_optimizer", inner_optimizer or default_inner_optimizer()
+        unusable = (LocoProp, keras.optimizers.LossScaleOptimizer)
+        inner = resolve_optimizer(
+            "inner_optimizer",
+            inner_optimizer or default_inner_optimizer(),
+            unusable,
         )
-        fallback = _resolve_optimizer("fallback_optimizer", fallback_optimizer)
+        fallback = resolve_optimizer(
+            "fallback_optimizer", fallback_optimizer, unusable
+        )
         if learning_rate is None:
             learning_rate = inner.get_config()["learning_rate"]
         if isinstance(learning_rate, dict):
@@ -271,17 +289,9 @@ class LocoProp(keras.optimizers.Optimizer):
     def get_config(self):
         # Copies, for the caller may change what is in them.
         own_config = {
-            "activation_learning_rate": self.activation_learning_rate,
-            "variant": self.variant,
-            "gradient_scaling": self.gradient_scaling,
-            "inner_steps": self.inner_steps,
-            "inner_batch_size": self.inner_batch_size,
-            "inner_decay": self.inner_decay,
+            **{name: getattr(self, name) for name in _PLAIN_ARGUMENTS},
             "inner_optimizer": self._state.inner_config,
-            "proximal": self.proximal,
             "fallback_optimizer": self._state.fallback_config,
-            "exclude": self.exclude,
-            "learning_rate_scaling": self.learning_rate_scaling,
             "local_weights": self._state.local_indices,
             "trainable_weights": self._state.weight_count,
         }
@@ -296,28 +306,3 @@ class LocoProp(keras.optimizers.Optimizer):
         optimizer._state.local_indices = local_indices
         optimizer._state.weight_count = weight_count
         return optimizer
-
-
-def _resolve_optimizer(argument, identifier):
-    rule = (
-        f"`{argument}` must be a Keras optimizer, its configuration or its "
-        f"name, other than LocoProp or a loss-scaling optimizer. "
-        f"Received: {argument}={identifier}"
-    )
-    try:
-        if isinstance(identifier, dict):
-            # Keras writes into the configurations that it is given.
-            identifier = copy.deepcopy(identifier)
-        optimizer = keras.optimizers.get(identifier)
-    except (TypeError, ValueError) as error:
-        raise ValueError(rule) from error
-    unusable = (LocoProp, keras.optimizers.LossScaleOptimizer)
-    if optimizer is None or isinstance(optimizer, unusable):
-        raise ValueError(rule)
-    for setting in ("use_ema", "gradient_accumulation_steps"):
-        if getattr(optimizer, setting):
-            raise ValueError(
-                f"`{argument}` must not set `{setting}`; give it to `LocoProp` "
-                f"itself. Received: {setting}={getattr(optimizer, setting)}"
-            )
-    return optimizer

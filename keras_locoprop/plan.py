@@ -1,5 +1,6 @@
 """Which layer trains by which local problem, and which by the fallback."""
 
+import math
 import re
 from collections import Counter
 from typing import NamedTuple
@@ -111,11 +112,12 @@ def make_plan(model, variant="matching", exclude=None):
             continue
         reason = _reason_for_fallback(path, layer, in_loop, owners, exclude)
         activation = name_of(getattr(layer, "activation", None))
-        trained_by = "fallback"
+        trained_by, row_count = "fallback", ""
         if reason is None:
             kind = layer_kind_of(layer)
             loss, activation, reason = choose_loss(layer, kind, graph, variant)
             trained_by = "squared loss" if reason else "matching loss"
+            row_count = graph.rows_per_example(layer, kind)
             local_layers.append(LocalLayer(layer, kind, loss))
             if layer.built:
                 local_ids |= {id(w) for w in trainable_weights(kind, layer)}
@@ -126,7 +128,8 @@ def make_plan(model, variant="matching", exclude=None):
                 activation=activation,
                 trained_by=trained_by,
                 reason=reason or "",
-                weights=sum(int(_size(weight)) for weight in weights),
+                weights=sum(math.prod(weight.shape) for weight in weights),
+                rows=row_count,
             )
         )
     weights = model.trainable_variables
@@ -203,10 +206,3 @@ def _check_exclude(exclude, paths):
                 f"that match some. Received: {pattern!r}, which matches none "
                 f"of {['/'.join(path) for path in paths]}"
             )
-
-
-def _size(weight):
-    size = 1
-    for dimension in weight.shape:
-        size *= dimension
-    return size

@@ -1,5 +1,6 @@
 """The rules that LocoProp's arguments obey."""
 
+import copy
 import re
 
 import keras
@@ -20,6 +21,41 @@ def check_arguments(arguments):
             raise ValueError(
                 f"`{name}` must be {rule}. Received: {name}={value!r}"
             )
+
+
+def resolve_optimizer(argument, identifier, unusable):
+    """The Keras optimizer that an argument stands for.
+
+    Args:
+        argument: String, the name of the argument.
+        identifier: An optimizer, its configuration or its name.
+        unusable: Tuple of classes of optimizers that cannot work inside of one.
+
+    Raises:
+        ValueError: If it stands for no optimizer, or for one that cannot be
+            used.
+    """
+    rule = (
+        f"`{argument}` must be a Keras optimizer, its configuration or its "
+        f"name, other than LocoProp or a loss-scaling optimizer. "
+        f"Received: {argument}={identifier}"
+    )
+    try:
+        if isinstance(identifier, dict):
+            # Keras writes into the configurations that it is given.
+            identifier = copy.deepcopy(identifier)
+        optimizer = keras.optimizers.get(identifier)
+    except (TypeError, ValueError) as error:
+        raise ValueError(rule) from error
+    if optimizer is None or isinstance(optimizer, unusable):
+        raise ValueError(rule)
+    for setting in ("use_ema", "gradient_accumulation_steps"):
+        if getattr(optimizer, setting):
+            raise ValueError(
+                f"`{argument}` must not set `{setting}`; give it to `LocoProp` "
+                f"itself. Received: {setting}={getattr(optimizer, setting)}"
+            )
+    return optimizer
 
 
 def _is_number(value):

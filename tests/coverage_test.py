@@ -40,7 +40,7 @@ def test_rows_of_a_sequential_model():
         ]
     )
     smooth, bumpy, norm, output = coverage(model)
-    assert smooth == ("smooth", "Dense", "tanh", "matching loss", "", 16)
+    assert smooth == ("smooth", "Dense", "tanh", "matching loss", "", 16, 1)
     assert bumpy.trained_by == "squared loss"
     assert "gelu is not monotone" in bumpy.reason
     assert norm.trained_by == "fallback"
@@ -49,12 +49,32 @@ def test_rows_of_a_sequential_model():
     assert output.activation == "linear"
 
 
+def test_rows_of_an_example():
+    inputs = keras.Input((6, 6, 3))
+    hidden = layers.Conv2D(4, 3, strides=2, name="positions")(inputs)
+    hidden = layers.Reshape((-1, 4))(hidden)
+    hidden = layers.EinsumDense("bpc,chd->bphd", (None, 2, 3), name="heads")(
+        hidden
+    )
+    model = keras.Model(inputs, layers.BatchNormalization(name="norm")(hidden))
+    rows = {row.layer: row.rows for row in coverage(model)}
+    assert rows == {"positions": 4, "heads": 4, "norm": ""}
+
+
 def test_prints_as_a_table():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="only")])
     header, rule, row = str(coverage(model)).splitlines()
     assert header.split("  ")[0] == "layer"
     assert set(rule) == {"-", " "}
-    assert row.split() == ["only", "Dense", "linear", "matching", "loss", "8"]
+    assert row.split() == [
+        "only",
+        "Dense",
+        "linear",
+        "matching",
+        "loss",
+        "8",
+        "1",
+    ]
     assert repr(coverage(model)) == str(coverage(model))
 
 

@@ -176,7 +176,7 @@ def test_state_is_in_a_fixed_order():
         return [v.path.split("/")[-1] for v in model.optimizer.variables]
 
     assert names() == names()
-    assert len(names()) == 3 + 6 + (1 + 4 * 2) + (2 + 2 * 2)
+    assert len(names()) == 4 + 6 + (1 + 4 * 2) + (2 + 2 * 2)
 
 
 def test_another_model_needs_another_optimizer():
