@@ -52,8 +52,8 @@ def test_rows_of_a_sequential_model():
 def test_rows_of_an_example():
     inputs = keras.Input((6, 6, 3))
     hidden = layers.Conv2D(4, 3, strides=2, name="positions")(inputs)
-    hidden = layers.Reshape((-1, 4))(hidden)
-    hidden = layers.EinsumDense("bpc,chd->bphd", (None, 2, 3), name="heads")(
+    hidden = layers.Reshape((4, 4))(hidden)
+    hidden = layers.EinsumDense("bpc,chd->bphd", (4, 2, 3), name="heads")(
         hidden
     )
     model = keras.Model(inputs, layers.BatchNormalization(name="norm")(hidden))
@@ -192,7 +192,7 @@ def test_variant_squared():
 def test_unbuilt_model():
     model = keras.Sequential([layers.Dense(2, "tanh", name="later")])
     assert coverage(model) == [
-        ("later", "Dense", "tanh", "matching loss", "", 0)
+        ("later", "Dense", "tanh", "matching loss", "", 0, "")
     ]
 
 
