@@ -52,10 +52,13 @@ def counted_rows(record, gradient, doubted):
     reached = ops.any(gradient != 0, axis=units, keepdims=True)
     if doubted is True:
         return reached
-    # Of a layer that works on parts of examples, each with the parts that
-    # follow it.
-    parts = ops.shape(gradient)[0] // ops.shape(doubted)[0]
-    doubted = ops.repeat(doubted, parts)
+    # A layer may work on parts of examples, which then follow each other.
+    parts, examples = (
+        ops.cast(ops.shape(tensor)[0], "int64")
+        for tensor in (gradient, doubted)
+    )
+    example_of_part = ops.arange(parts) * examples // parts
+    doubted = ops.take(doubted, example_of_part)
     doubted = ops.reshape(doubted, (-1, *[1] * (gradient.ndim - 1)))
     return ops.logical_or(ops.logical_not(doubted), reached)
 

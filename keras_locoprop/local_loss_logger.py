@@ -27,7 +27,10 @@ class LocalLossLogger(keras.callbacks.Callback):
     - `skipped_steps`: the number of batches so far that changed nothing,
       because the loss or a displacement was not finite.
 
-    It costs one forward pass and compiles the train step anew, before and
+    Layers inside others go by their path, as in `coverage`. The displacement is
+    that of the local problem, before clipping, weight decay and the like.
+
+    It costs two forward passes and compiles the train step anew, before and
     after.
 
     Args:
@@ -85,7 +88,7 @@ class LocalLossLogger(keras.callbacks.Callback):
         displacements = iter(displacements)
         for problem in problems:
             moved = [next(displacements) for _ in problem.weights]
-            name = problem.layer.name
+            name = problem.name
             if self._is_logged(name):
                 fall = _fall_of_loss(problem, moved)
                 self._update(f"local_loss_fall/{name}", fall)

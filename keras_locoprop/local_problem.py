@@ -18,8 +18,8 @@ class Call(NamedTuple):
         inputs: Tensor of shape `(batch, ..., features)`.
         activated: Tensor `f(z)` of shape `(batch, ..., units)`, with the `z` of
             the weights before the step.
-        gradient: Tensor, of the shape of `activated`: the gradient of the
-            training loss at `z`, multiplied by whatever the loss was.
+        gradient: Tensor, of the shape of `activated`: the gradient at
+            `z`, of the mean loss times its scale in half precision.
         counts: Boolean tensor that broadcasts against `gradient`: which rows
             count; or `None`: all.
     """
@@ -41,6 +41,7 @@ class LocalProblem(NamedTuple):
     Rows that are masked out or of zero sample weight are left out.
 
     Attributes:
+        name: String, the layer's name, after those of the layers around it.
         layer: The `keras.Layer`.
         kind: Its `LayerKind`.
         loss: The `MatchingLoss`; that of the linear activation is the squared
@@ -52,6 +53,7 @@ class LocalProblem(NamedTuple):
             multiplied by, so that they keep their strength relative to `g`.
     """
 
+    name: str
     layer: keras.Layer
     kind: LayerKind
     loss: MatchingLoss
@@ -102,12 +104,16 @@ class LocalProblem(NamedTuple):
             for tensor in call
         )
         dtype = gradient.dtype
-        scale = ops.cast(total, dtype) / ops.cast(size * self.examples, dtype)
+        # Counted in floating point: the product may be beyond an integer.
+        scale = ops.cast(total, dtype) / (
+            ops.cast(size, dtype) * ops.cast(self.examples, dtype)
+        )
+        target_rate = ops.cast(self.target_rate, dtype)
         if at_start:
             # The residual f(z) - a is the shift of the target itself.
-            residual = scale * self.target_rate * gradient
+            residual = scale * target_rate * gradient
         else:
-            target = activated - self.target_rate * gradient
+            target = activated - target_rate * gradient
             preactivation = self.kind.preactivation(self.layer, inputs)
             residual = self.loss.gradient(preactivation, target)
             residual = scale * residual
@@ -139,7 +145,8 @@ def mean_loss(problem):
     """
     loss = squared_distance = 0.0
     for call in problem.calls:
-        shift = problem.target_rate * call.gradient
+        rate = ops.cast(problem.target_rate, call.gradient.dtype)
+        shift = rate * call.gradient
         preactivation = problem.kind.preactivation(problem.layer, call.inputs)
         value = problem.loss.value(
             ops.cast(preactivation, "float64"),

@@ -16,8 +16,9 @@ _MATCHING_ACTIVATIONS = {
 class ModelGraph:
     """The connections between the layers of a model.
 
-    Known for Sequential and Functional models and those nested in others. A
-    subclassed model's `call` is opaque: nothing is known to follow its layers.
+    Known for Sequential and Functional models and inside of those nested in
+    others, but not across their borders, and for the first call of each layer.
+    A subclassed model's `call` is opaque: nothing is known to follow its layers.
 
     Args:
         model: A `keras.Model`.

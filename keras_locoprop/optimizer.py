@@ -64,16 +64,16 @@ class LocoProp(keras.optimizers.Optimizer):
         variant: `"matching"` or `"squared"`. Layers whose activation has no
             matching loss use the squared one. Defaults to `"matching"`.
         gradient_scaling: `"relative"` divides `g` by its typical size, one
-            number for the network and the batch: the median over layers of its
-            root mean square, and of that a running mean over batches. So γ does
-            not depend on the scale of the loss; `"absolute"` is the paper's γ,
+            number for the network and the batch: the median over layers of the
+            root mean square of its mean over time steps or positions, and of
+            that a running mean over batches. So γ does not depend on the scale of the loss; `"absolute"` is the paper's γ,
             per example. Defaults to `"relative"`.
         inner_steps: Integer `T`. Defaults to `3`.
-        inner_batch_size: Integer, the rows that each inner step uses; steps
-            take different rows in turn. `"all"`: every row in every step.
+        inner_batch_size: Integer, the examples that each inner step uses; steps
+            take different ones in turn. `"all"`: every example in every step.
             `None`: `T / 2` slices, rounded up, so that the steps together pass
-            over the batch about twice, but no slice below 128 rows. Defaults to
-            `None`.
+            over the batch about twice, but no slice below 128 examples.
+            Defaults to `None`.
         inner_decay: Float in `[0, 1]`: the floor of the decay within one solve.
             Defaults to `0.25`.
         inner_optimizer: Any Keras optimizer: instance, config or name. It works
@@ -184,7 +184,9 @@ class LocoProp(keras.optimizers.Optimizer):
             shape=(), dtype="int", name="skipped_steps"
         )
         self.gradient_size = self.add_variable(
-            shape=(), dtype=keras.backend.floatx(), name="gradient_size"
+            shape=(),
+            dtype=keras.backend.result_type("float32", keras.backend.floatx()),
+            name="gradient_size",
         )
         self._state = OptimizerState(
             inner_config=keras.optimizers.serialize(inner),

@@ -29,6 +29,7 @@ class LocalLayer(NamedTuple):
     layer: keras.Layer
     kind: LayerKind
     loss: MatchingLoss
+    name: str
 
 
 class Plan(NamedTuple):
@@ -104,6 +105,7 @@ def make_plan(model, variant="matching", exclude=None):
         id(weight) for _, layer, _ in leaves for weight in _own_weights(layer)
     )
     graph = ModelGraph(model)
+    open_to_others = _layers_open_to_others(model)
     local_layers, local_ids, rows = [], set(), Coverage()
     for path, layer, in_loop in leaves:
         weights = _own_weights(layer)
@@ -111,6 +113,8 @@ def make_plan(model, variant="matching", exclude=None):
         if not weights and not may_get_weights:
             continue
         reason = _reason_for_fallback(path, layer, in_loop, owners, exclude)
+        if reason is None and id(layer) in open_to_others:
+            reason = "held by several layers, which may use its weights"
         activation = name_of(getattr(layer, "activation", None))
         trained_by, row_count = "fallback", ""
         if reason is None:
@@ -118,7 +122,7 @@ def make_plan(model, variant="matching", exclude=None):
             loss, activation, reason = choose_loss(layer, kind, graph, variant)
             trained_by = "squared loss" if reason else "matching loss"
             row_count = graph.rows_per_example(layer, kind)
-            local_layers.append(LocalLayer(layer, kind, loss))
+            local_layers.append(LocalLayer(layer, kind, loss, "/".join(path)))
             if layer.built:
                 local_ids |= {id(w) for w in trainable_weights(kind, layer)}
         rows.append(
@@ -155,6 +159,26 @@ def _leaves(layer, path=(), in_loop=False, seen=None):
             yield from _leaves(child, child_path, in_loop, seen)
     if not path:
         yield (layer.name,), layer, in_loop
+
+
+def _layers_open_to_others(model):
+    """Ids of layers whose weights may be used without calling them.
+
+    A layer that another one got hold of, as the second half of a tied
+    autoencoder, may be used in ways that no record shows. Graphs of layers only
+    call what they hold.
+    """
+    holders = {}
+    for holder in (model, *keras_private.all_sublayers(model)):
+        for layer in keras_private.direct_sublayers(holder):
+            holders.setdefault(id(layer), {})[id(holder)] = holder
+    graphs = (keras_private.Functional, keras.Sequential)
+    return {
+        layer_id
+        for layer_id, of_layer in holders.items()
+        if len(of_layer) > 1
+        and not all(isinstance(h, graphs) for h in of_layer.values())
+    }
 
 
 def _own_weights(layer):

@@ -34,6 +34,7 @@ class _Sink(threading.local):
 
 _sink = _Sink()
 _installed = {}
+_shadowed = {}
 _installation_lock = threading.Lock()
 
 
@@ -71,6 +72,7 @@ def _install(layer):
     with _installation_lock:
         users = _installed.get(id(layer), 0)
         if users == 0:
+            _shadowed[id(layer)] = vars(layer).get("call")
             vars(layer)["call"] = _tapped(layer, layer.call)
         _installed[id(layer)] = users + 1
 
@@ -79,7 +81,11 @@ def _remove(layer):
     with _installation_lock:
         users = _installed.pop(id(layer)) - 1
         if users == 0:
-            del vars(layer)["call"]
+            own_call = _shadowed.pop(id(layer))
+            if own_call is None:
+                del vars(layer)["call"]
+            else:
+                vars(layer)["call"] = own_call
         else:
             _installed[id(layer)] = users
 

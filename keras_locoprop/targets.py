@@ -28,7 +28,7 @@ class TargetRates(NamedTuple):
     as_differentiated: Any
 
 
-def network_gradient_scale(records, gradients, counts):
+def network_gradient_scale(records, gradients, counts, dtype):
     r"""The typical size of the gradients at the network's pre-activations.
 
     One number for the network and the batch: the median over the recorded
@@ -45,7 +45,10 @@ def network_gradient_scale(records, gradients, counts):
     """
     sizes = ops.stack(
         [
-            _gradient_size(record, in_full_precision(gradient), count)
+            ops.cast(
+                _gradient_size(record, in_full_precision(gradient), count),
+                dtype,
+            )
             for record, gradient, count in zip(records, gradients, counts)
         ]
     )
@@ -81,11 +84,11 @@ def target_rates(optimizer, records, gradients, counts, examples, loss_scale):
         loss_scale: Scalar tensor.
     """
     rate = optimizer.activation_learning_rate
-    dtype = in_full_precision(gradients[0]).dtype
+    dtype = optimizer.gradient_size.dtype
     factor = ops.cast(examples, dtype) / ops.cast(loss_scale, dtype)
     if optimizer.gradient_scaling == "absolute":
         return TargetRates(rate, rate * factor)
-    size = factor * network_gradient_scale(records, gradients, counts)
+    size = factor * network_gradient_scale(records, gradients, counts, dtype)
     size = _average_over_batches(optimizer.gradient_size, size)
     # A batch without any gradient has its targets where it is already.
     relative = rate / ops.maximum(size, 1e-30)
@@ -98,7 +101,6 @@ def _average_over_batches(average, size):
     A batch whose gradients are small for once, as where a network has nearly
     learnt its data, then moves less than others.
     """
-    size = ops.cast(size, average.dtype)
     mean = AVERAGING * average + (1 - AVERAGING) * size
     average.assign(ops.where(average > 0, mean, size))
     return ops.convert_to_tensor(average)
@@ -128,11 +130,11 @@ def make_problems(local_layers, records, gradients, counts, examples, rates):
         Sections 3.1 (squared) and 3.2 (matching).
     """
     problems = []
-    for layer, kind, loss in local_layers:
+    for layer, kind, loss, name in local_layers:
         calls = [
             Call(
                 in_full_precision(record.inputs),
-                loss.activation(in_full_precision(record.preactivation)),
+                loss.activation(_precise_preactivation(kind, record)),
                 in_full_precision(gradient),
                 count,
             )
@@ -142,6 +144,7 @@ def make_problems(local_layers, records, gradients, counts, examples, rates):
         if calls:
             problems.append(
                 LocalProblem(
+                    name,
                     layer,
                     kind,
                     loss,
@@ -152,6 +155,17 @@ def make_problems(local_layers, records, gradients, counts, examples, rates):
                 )
             )
     return problems
+
+
+def _precise_preactivation(kind, record):
+    """The pre-activation as the inner steps will compute it.
+
+    That of a half precision forward pass is off by more than the shift of a
+    target: the inner steps would chase the rounding of the kernel.
+    """
+    if record.preactivation.dtype == in_full_precision(record.inputs).dtype:
+        return record.preactivation
+    return kind.preactivation(record.layer, in_full_precision(record.inputs))
 
 
 def in_full_precision(tensor):

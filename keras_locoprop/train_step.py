@@ -9,10 +9,12 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop import step
+from keras_locoprop.local_problem import trainable_weights
 from keras_locoprop.optimizer import LocoProp
 from keras_locoprop.plan import check_is_model
 from keras_locoprop.plan import make_plan
 from keras_locoprop.tap import recording
+from keras_locoprop.targets import in_full_precision
 
 
 def find_locoprop(optimizer):
@@ -22,11 +24,13 @@ def find_locoprop(optimizer):
     return optimizer if isinstance(optimizer, LocoProp) else None
 
 
-def prepare_optimizer(model):
+def prepare_optimizer(model, was_called=False):
     """Divides the weights of a model among the solvers of its optimizer.
 
     Args:
         model: A `keras.Model` compiled with `LocoProp`.
+        was_called: Boolean. Whether the model has just been called: a layer
+            that is not built by then is never used, and has no weights.
 
     Returns:
         The `plan.Plan`, or `None` if the model is not built yet.
@@ -37,7 +41,7 @@ def prepare_optimizer(model):
             "`LocoProp` trains on one device at a time. Received: a "
             f"distribution strategy with {backend.replicas()} replicas."
         )
-    if not _is_built(model):
+    if not (was_called or _is_built(model)):
         return None
     plan = make_plan(model, optimizer.variant, optimizer.exclude)
     if not plan.local_weights and plan.fallback_weights:
@@ -84,7 +88,8 @@ def train_step(model, data):
         )
         return loss
 
-    minimize(model, compute_loss, examples, sample_weight)
+    plan = prepare_optimizer(model, was_called=True)
+    _take_step(model, plan, compute_loss, examples, sample_weight)
     return model.compute_metrics(
         x, y, result.prediction, sample_weight=sample_weight
     )
@@ -102,7 +107,9 @@ def minimize(model, compute_loss, examples, sample_weight=None):
             trainable variables are trained.
         compute_loss: Callable without arguments. It calls the model, or the
             layers in it, and returns the loss: a scalar, the mean over the
-            examples of the batch. It is called once.
+            examples of the batch. It is called once. Regularizers of layers
+            with a local problem act by themselves; those of other weights
+            only if `model.losses` is in it.
         examples: Integer or scalar tensor: the number of examples in the batch.
         sample_weight: The sample weights that the loss has in it, if any, as
             `fit` takes them: examples of weight zero are then left out of the
@@ -152,6 +159,11 @@ def minimize(model, compute_loss, examples, sample_weight=None):
             "`model` must be built before its first step, with all layers in "
             f"it: call it once on a batch. Received: model={model}"
         )
+    return _take_step(model, plan, compute_loss, examples, sample_weight)
+
+
+def _take_step(model, plan, compute_loss, examples, sample_weight):
+    optimizer = find_locoprop(model.optimizer)
     state = model.non_trainable_variables + optimizer.solver_variables
     before = [backend.snapshot(variable) for variable in state]
     result = types.SimpleNamespace()
@@ -164,15 +176,20 @@ def minimize(model, compute_loss, examples, sample_weight=None):
         record_gradients, weight_gradients = backend.differentiate(
             forward,
             lambda: [record.preactivation for record in records],
-            plan.fallback_weights,
+            plan.fallback_weights + plan.local_weights,
         )
+    fallback_gradients, local_gradients = (
+        weight_gradients[: len(plan.fallback_weights)],
+        weight_gradients[len(plan.fallback_weights) :],
+    )
+    _check_records(plan, records, record_gradients, local_gradients)
     loss_scale = model.optimizer.scale_loss(ops.ones(()))
     weights, displacements = step.displacements(
         optimizer,
         plan,
         records,
         record_gradients,
-        weight_gradients,
+        fallback_gradients,
         examples,
         sample_weight,
         loss_scale,
@@ -226,12 +243,41 @@ def _is_built(model):
     )
 
 
+def _check_records(plan, records, record_gradients, local_gradients):
+    """Raises if a local problem is missing for a weight that should have one.
+
+    The gradients of the weights themselves serve no other purpose: in a graph
+    they are not computed.
+    """
+    reached = {
+        id(record.layer)
+        for record, gradient in zip(records, record_gradients)
+        if gradient is not None
+    }
+    moving = {
+        id(weight)
+        for weight, gradient in zip(plan.local_weights, local_gradients)
+        # Its regularizer alone gives a weight a gradient.
+        if gradient is not None and weight.regularizer is None
+    }
+    for local in plan.local_layers:
+        weights = trainable_weights(local.kind, local.layer)
+        if id(local.layer) in reached or moving.isdisjoint(map(id, weights)):
+            continue
+        raise ValueError(
+            "`exclude` must name layers that are called where their inputs "
+            "cannot be recorded, as inside a loop, a condition or a "
+            f"`tf.function` of its own. Received: {local.name!r} is such a "
+            "layer, and is not excluded."
+        )
+
+
 def _all_finite(tensors):
     # A sum is finite only if all of its terms are, and takes one pass.
     return ops.all(
         ops.stack(
             [
-                ops.isfinite(ops.sum(tensor))
+                ops.isfinite(ops.sum(in_full_precision(tensor)))
                 for tensor in tensors
                 if keras.backend.is_float_dtype(tensor.dtype)
             ]

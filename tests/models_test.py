@@ -99,6 +99,17 @@ def test_same_seed_same_weights(data):
     assert_same(train(), train(), 0.0)
 
 
+def test_batches_beyond_what_an_integer_counts():
+    """The product of rows and examples is more than 2³¹."""
+    x = np.random.normal(size=(50_100, 2)).astype("float32")
+    model = keras_locoprop.Sequential([layers.Dense(1)])
+    optimizer = LocoProp(inner_batch_size="all", learning_rate=0.01)
+    model.compile(optimizer=optimizer, loss="mse")
+    y = 2.0 + x[:, :1]
+    history = model.fit(x, y, batch_size=50_000, epochs=3, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
 def test_train_on_batch_is_a_step_of_fit(data):
     fitted = compiled(MODELS["functional"])
     stepped = compiled(MODELS["functional"])

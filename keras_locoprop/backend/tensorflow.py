@@ -30,7 +30,7 @@ def gradient(function, variable):
     with tf.GradientTape() as tape:
         tape.watch(value)
         result = function(value)
-    return tape.gradient(result, value)
+    return tape.gradient(result, value, unconnected_gradients="zero")
 
 
 def vector_jacobian_product(function, variables, vector):

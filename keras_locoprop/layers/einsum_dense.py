@@ -23,10 +23,11 @@ class EinsumDenseKind(LayerKind):
     def unit_axes(self, layer, preactivation):
         operands, outputs = layer.equation.split("->")
         kernel_axes = operands.split(",")[1]
-        # Counted from the end, past an ellipsis.
+        front, ellipsis, back = outputs.partition("...")
+        hidden = preactivation.ndim - len(front + back) if ellipsis else 0
         return tuple(
-            preactivation.ndim - 1 - position
-            for position, axis in enumerate(reversed(outputs))
+            position if position < len(front) else position + hidden
+            for position, axis in enumerate(front + back)
             if axis in kernel_axes
         )
 

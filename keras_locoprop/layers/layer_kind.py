@@ -32,6 +32,8 @@ class LayerKind:
             return "the kernel is quantized"
         if getattr(layer, "lora_enabled", False):
             return "the kernel is a sum with a LoRA product"
+        if layer.variable_dtype in ("float16", "bfloat16"):
+            return "the weights are in half precision"
         return None
 
     def core(self, layer):

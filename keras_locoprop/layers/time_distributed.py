@@ -22,7 +22,8 @@ class TimeDistributedKind(LayerKind):
         return kind.reason_to_decline(layer.layer)
 
     def core(self, layer):
-        return layer.layer
+        kind = layer_kind_of(layer.layer)
+        return layer.layer if kind is None else kind.core(layer.layer)
 
     def fans(self, layer):
         return layer_kind_of(layer.layer).fans(layer.layer)

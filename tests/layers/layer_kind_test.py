@@ -188,6 +188,12 @@ SIZES = [
         [2],
     ),
     (
+        lambda: keras.layers.EinsumDense("ab...,bc->ac...", (3, 5)),
+        (6, 4, 5),
+        (4, 3),
+        [1],
+    ),
+    (
         lambda: keras.layers.TimeDistributed(keras.layers.Conv1D(3, 2)),
         (6, 5, 4, 2),
         (4, 6),
