@@ -18,7 +18,8 @@ class ModelGraph:
 
     Known for Sequential and Functional models and inside of those nested in
     others, but not across their borders, and for the first call of each layer.
-    A subclassed model's `call` is opaque: nothing is known to follow its layers.
+    A subclassed model's `call` is opaque: nothing is known to follow its
+    layers.
 
     Args:
         model: A `keras.Model`.

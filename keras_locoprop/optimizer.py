@@ -66,8 +66,9 @@ class LocoProp(keras.optimizers.Optimizer):
         gradient_scaling: `"relative"` divides `g` by its typical size, one
             number for the network and the batch: the median over layers of the
             root mean square of its mean over time steps or positions, and of
-            that a running mean over batches. So γ does not depend on the scale of the loss; `"absolute"` is the paper's γ,
-            per example. Defaults to `"relative"`.
+            that a running mean over batches. So γ does not depend on the scale
+            of the loss; `"absolute"` is the paper's γ, per example. Defaults to
+            `"relative"`.
         inner_steps: Integer `T`. Defaults to `3`.
         inner_batch_size: Integer, the examples that each inner step uses; steps
             take different ones in turn. `"all"`: every example in every step.
