@@ -13,10 +13,10 @@ from keras import layers
 
 import keras_locoprop
 from keras_locoprop import LocoProp
-from tests.models_test import MODELS
-from tests.models_test import Subclassed
-from tests.models_test import all_models
-from tests.models_test import compiled
+from tests.small_models import MODELS
+from tests.small_models import Subclassed
+from tests.small_models import all_models
+from tests.small_models import compiled
 
 OPTIMIZERS = {
     "defaults": {},

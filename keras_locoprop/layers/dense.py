@@ -14,6 +14,8 @@ class DenseKind(LayerKind):
     nothing has to be traced for them.
     """
 
+    promotes_weights = True
+
     def preactivation(self, layer, inputs):
         preactivation = ops.matmul(inputs, layer.kernel)
         if layer.bias is not None:

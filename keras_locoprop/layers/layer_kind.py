@@ -23,6 +23,10 @@ class LayerKind:
             served: it may override `call`.
     """
 
+    # Whether inputs of full precision may meet weights of half precision: the
+    # `call` of most layers expects them to be of one type.
+    promotes_weights = False
+
     def __init__(self, layer_class):
         self.layer_class = layer_class
 
@@ -32,7 +36,8 @@ class LayerKind:
             return "the kernel is quantized"
         if getattr(layer, "lora_enabled", False):
             return "the kernel is a sum with a LoRA product"
-        if layer.variable_dtype in ("float16", "bfloat16"):
+        half = layer.variable_dtype in ("float16", "bfloat16")
+        if half and not self.promotes_weights:
             return "the weights are in half precision"
         return None
 

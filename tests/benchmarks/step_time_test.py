@@ -134,7 +134,8 @@ def _check(figures, printed):
     assert adam["operations"] == 2 * batch_size * (
         2 * parameters + hidden * outputs
     )
-    assert all_rows["operations"] > slices["operations"]
+    # Small batches are not cut.
+    assert all_rows["operations"] >= slices["operations"]
     for locoprop in (all_rows, slices):
         assert locoprop["solve_seconds"] == pytest.approx(
             locoprop["step_seconds"] - locoprop["forward_backward_seconds"]
