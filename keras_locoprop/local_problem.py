@@ -12,9 +12,13 @@ from keras_locoprop.losses import MatchingLoss
 
 
 class Call(NamedTuple):
-    """What one call of the layer contributes to its problem.
+    """What one call of a layer contributes to its problem.
 
     Attributes:
+        layer: The `keras.Layer`.
+        kind: Its `LayerKind`.
+        loss: The `MatchingLoss`; that of the linear activation is the squared
+            loss `½‖z - a‖²`.
         inputs: Tensor of shape `(batch, ..., features)`.
         activated: Tensor `f(z)` of shape `(batch, ..., units)`, with the `z` of
             the weights before the step.
@@ -24,6 +28,9 @@ class Call(NamedTuple):
             count; or `None`: all.
     """
 
+    layer: keras.Layer
+    kind: LayerKind
+    loss: MatchingLoss
     inputs: Any
     activated: Any
     gradient: Any
@@ -32,6 +39,8 @@ class Call(NamedTuple):
 
 class LocalProblem(NamedTuple):
     """A layer's own loss, as a function of its weights alone.
+
+    That of several layers together, if they share weights.
 
     `1/B Σ_rows loss(x · W + b, a) + regularization_rate · R(W, b)`,
     `a = f(z) - target_rate · gradient`
@@ -42,10 +51,6 @@ class LocalProblem(NamedTuple):
 
     Attributes:
         name: String, the layer's name, after those of the layers around it.
-        layer: The `keras.Layer`.
-        kind: Its `LayerKind`.
-        loss: The `MatchingLoss`; that of the linear activation is the squared
-            loss `½‖z - a‖²`.
         calls: List of `Call`: one per call of the layer in the forward pass.
         examples: Scalar tensor `B`.
         target_rate: Scalar tensor: γ for `Call.gradient` as it is.
@@ -54,9 +59,6 @@ class LocalProblem(NamedTuple):
     """
 
     name: str
-    layer: keras.Layer
-    kind: LayerKind
-    loss: MatchingLoss
     calls: list
     examples: Any
     target_rate: Any
@@ -65,7 +67,17 @@ class LocalProblem(NamedTuple):
     @property
     def weights(self):
         """The weights that the problem is solved for."""
-        return trainable_weights(self.kind, self.layer)
+        of_calls = {
+            id(weight): weight
+            for call in self.calls
+            for weight in trainable_weights(call.kind, call.layer)
+        }
+        return list(of_calls.values())
+
+    @property
+    def fans(self):
+        """Inputs of a unit and units of an input; see `LayerKind.fans`."""
+        return self.calls[0].kind.fans(self.calls[0].layer)
 
     def gradients(self, row_slice, at_start=False):
         """Computes the gradient of the local loss at the present weights.
@@ -79,21 +91,20 @@ class LocalProblem(NamedTuple):
         Returns:
             List of tensors, one for each of `weights`.
         """
-        gradients = None
+        gradients = {}
         for call in self.calls:
             of_call = self._gradients_of_call(call, row_slice, at_start)
-            if gradients is None:
-                gradients = of_call
-            else:
-                gradients = [a + b for a, b in zip(gradients, of_call)]
+            for weight, gradient in zip(call.kind.weights(call.layer), of_call):
+                gradients[id(weight)] = (
+                    gradients[id(weight)] + gradient
+                    if id(weight) in gradients
+                    else gradient
+                )
         return [
-            gradient + self._regularizer_gradient(weight)
+            gradients[id(weight)] + self._regularizer_gradient(weight)
             if weight.regularizer is not None
-            else gradient
-            for weight, gradient in zip(
-                self.kind.weights(self.layer), gradients
-            )
-            if weight.trainable
+            else gradients[id(weight)]
+            for weight in self.weights
         ]
 
     def _gradients_of_call(self, call, row_slice, at_start):
@@ -101,7 +112,12 @@ class LocalProblem(NamedTuple):
         start, size = row_slice(total)
         inputs, activated, gradient, counts = (
             None if tensor is None else backend.rows(tensor, start, size)
-            for tensor in call
+            for tensor in (
+                call.inputs,
+                call.activated,
+                call.gradient,
+                call.counts,
+            )
         )
         dtype = gradient.dtype
         # Counted in floating point: the product may be beyond an integer.
@@ -114,12 +130,12 @@ class LocalProblem(NamedTuple):
             residual = scale * target_rate * gradient
         else:
             target = activated - target_rate * gradient
-            preactivation = self.kind.preactivation(self.layer, inputs)
-            residual = self.loss.gradient(preactivation, target)
+            preactivation = call.kind.preactivation(call.layer, inputs)
+            residual = call.loss.gradient(preactivation, target)
             residual = scale * residual
             if counts is not None:
                 residual = residual * ops.cast(counts, dtype)
-        return self.kind.weight_gradients(self.layer, inputs, residual)
+        return call.kind.weight_gradients(call.layer, inputs, residual)
 
     def _regularizer_gradient(self, weight):
         gradient = backend.gradient(weight.regularizer, weight)
@@ -147,8 +163,8 @@ def mean_loss(problem):
     for call in problem.calls:
         rate = ops.cast(problem.target_rate, call.gradient.dtype)
         shift = rate * call.gradient
-        preactivation = problem.kind.preactivation(problem.layer, call.inputs)
-        value = problem.loss.value(
+        preactivation = call.kind.preactivation(call.layer, call.inputs)
+        value = call.loss.value(
             ops.cast(preactivation, "float64"),
             ops.cast(call.activated - shift, "float64"),
         )

@@ -91,10 +91,22 @@ def _symbolic(layer, attribute):
 def _losses_of_outputs(model, outputs):
     loss = getattr(model, "loss", None)
     if isinstance(loss, dict):
-        return [loss.get(name) for name in model.output_names]
+        names = _names_of_outputs(model)
+        return [loss.get(name) for name in names]
     if isinstance(loss, (list, tuple)):
         return keras.tree.flatten(loss)
     return [loss] * outputs
+
+
+def _names_of_outputs(model):
+    """What a dict of losses may call the outputs, in order of `outputs`."""
+    structure = getattr(model, "output", None)
+    if isinstance(structure, dict):
+        return [
+            next((k for k, v in structure.items() if v is output), None)
+            for output in model.outputs
+        ]
+    return model.output_names
 
 
 def _activation_inside(loss):

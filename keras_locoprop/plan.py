@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections import Counter
 from typing import NamedTuple
 
 import keras
@@ -101,20 +100,15 @@ def make_plan(model, variant="matching", exclude=None):
     """Decides which layers have local problems; the decision is static."""
     leaves = list(_leaves(model))
     _check_exclude(exclude, [path for path, _, _ in leaves])
-    owners = Counter(
-        id(weight) for _, layer, _ in leaves for weight in _own_weights(layer)
-    )
     graph = ModelGraph(model)
-    open_to_others = _layers_open_to_others(model)
+    reasons = _reasons_for_fallback(model, leaves, exclude)
     local_layers, local_ids, rows = [], set(), Coverage()
-    for path, layer, in_loop in leaves:
+    for path, layer, _ in leaves:
         weights = _own_weights(layer)
         may_get_weights = not layer.built and layer_kind_of(layer) is not None
         if not weights and not may_get_weights:
             continue
-        reason = _reason_for_fallback(path, layer, in_loop, owners, exclude)
-        if reason is None and id(layer) in open_to_others:
-            reason = "held by several layers, which may use its weights"
+        reason = reasons[id(layer)]
         activation = name_of(getattr(layer, "activation", None))
         trained_by, row_count = "fallback", ""
         if reason is None:
@@ -143,6 +137,54 @@ def make_plan(model, variant="matching", exclude=None):
         [weight for weight in weights if id(weight) not in local_ids],
         rows,
     )
+
+
+def groups_by_weights(local_layers):
+    """Gathers local layers that share weights.
+
+    Args:
+        local_layers: List of `LocalLayer`.
+
+    Returns:
+        List of lists of `LocalLayer`; most hold one.
+    """
+    groups = []
+    for local in local_layers:
+        ids = set(map(id, local.kind.weights(local.layer)))
+        group = [local]
+        for other in [g for g in groups if not ids.isdisjoint(g[0])]:
+            groups.remove(other)
+            ids |= other[0]
+            group = other[1] + group
+        groups.append((ids, group))
+    return [group for _, group in groups]
+
+
+def _reasons_for_fallback(model, leaves, exclude):
+    """Maps each layer's id to why it has no local problem, or to `None`."""
+    open_to_others = _layers_open_to_others(model)
+    reasons = {
+        id(layer): _reason_for_fallback(
+            path, layer, in_loop, open_to_others, exclude
+        )
+        for path, layer, in_loop in leaves
+    }
+    weights = {
+        id(layer): set(map(id, _own_weights(layer))) for _, layer, _ in leaves
+    }
+    # A weight that several layers share has all of them in its local problem.
+    spread = True
+    while spread:
+        elsewhere = {w for i in weights if reasons[i] for w in weights[i]}
+        spread = [
+            i
+            for i in weights
+            if reasons[i] is None and not elsewhere.isdisjoint(weights[i])
+        ]
+        reasons |= dict.fromkeys(
+            spread, "shares a weight with a layer that has no local problem"
+        )
+    return reasons
 
 
 def _leaves(layer, path=(), in_loop=False, seen=None):
@@ -203,7 +245,7 @@ def _stands_for_another(layer):
     )
 
 
-def _reason_for_fallback(path, layer, in_loop, owners, exclude):
+def _reason_for_fallback(path, layer, in_loop, open_to_others, exclude):
     kind = layer_kind_of(layer)
     if kind is None:
         return f"{type(layer).__name__} layers have no local problem"
@@ -211,8 +253,8 @@ def _reason_for_fallback(path, layer, in_loop, owners, exclude):
         return "excluded"
     if in_loop:
         return "called inside a loop, where its inputs cannot be recorded"
-    if any(owners[id(weight)] > 1 for weight in _own_weights(layer)):
-        return "shares a weight with another layer"
+    if id(layer) in open_to_others:
+        return "held by several layers, which may use its weights"
     return kind.reason_to_decline(layer)
 
 

@@ -106,7 +106,7 @@ def _average_over_batches(average, size):
     return ops.convert_to_tensor(average)
 
 
-def make_problems(local_layers, records, gradients, counts, examples, rates):
+def make_problems(groups, records, gradients, counts, examples, rates):
     """Turns the records of a forward pass into local problems.
 
     The target of a call with pre-activation `z` and loss gradient `g` at it is
@@ -114,8 +114,8 @@ def make_problems(local_layers, records, gradients, counts, examples, rates):
     its own for LocoProp-M, the identity for the squared loss of LocoProp-S.
 
     Args:
-        local_layers: List of `plan.LocalLayer`.
-        records: List of `tap.Record`; several of one layer make one problem.
+        groups: List of lists of `plan.LocalLayer`: those that share weights.
+        records: List of `tap.Record`; several of one group make one problem.
         gradients: List of tensors, aligned with `records`: the gradients of
             the scaled mean loss.
         counts: List, aligned with `records`: see `counted_rows`.
@@ -123,31 +123,24 @@ def make_problems(local_layers, records, gradients, counts, examples, rates):
         rates: `TargetRates`.
 
     Returns:
-        List of `LocalProblem`, one for each layer that was called.
+        List of `LocalProblem`, one for each group that was called.
 
     Reference:
         Amid, Anil, Warmuth, [LocoProp](https://arxiv.org/abs/2106.06199),
         Sections 3.1 (squared) and 3.2 (matching).
     """
     problems = []
-    for layer, kind, loss, name in local_layers:
+    for group in groups:
+        of_layer = {id(local.layer): local for local in group}
         calls = [
-            Call(
-                in_full_precision(record.inputs),
-                loss.activation(_precise_preactivation(kind, record)),
-                in_full_precision(gradient),
-                count,
-            )
+            _make_call(of_layer[id(record.layer)], record, gradient, count)
             for record, gradient, count in zip(records, gradients, counts)
-            if record.layer is layer
+            if id(record.layer) in of_layer
         ]
         if calls:
             problems.append(
                 LocalProblem(
-                    name,
-                    layer,
-                    kind,
-                    loss,
+                    ", ".join(local.name for local in group),
                     calls,
                     examples,
                     target_rate=rates.as_differentiated,
@@ -155,6 +148,18 @@ def make_problems(local_layers, records, gradients, counts, examples, rates):
                 )
             )
     return problems
+
+
+def _make_call(local, record, gradient, count):
+    return Call(
+        local.layer,
+        local.kind,
+        local.loss,
+        in_full_precision(record.inputs),
+        local.loss.activation(_precise_preactivation(local.kind, record)),
+        in_full_precision(gradient),
+        count,
+    )
 
 
 def _precise_preactivation(kind, record):

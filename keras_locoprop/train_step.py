@@ -9,6 +9,7 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop import step
+from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.local_problem import trainable_weights
 from keras_locoprop.optimizer import LocoProp
 from keras_locoprop.plan import check_is_model
@@ -250,9 +251,10 @@ def _check_records(plan, records, record_gradients, local_gradients):
     they are not computed.
     """
     reached = {
-        id(record.layer)
+        id(weight)
         for record, gradient in zip(records, record_gradients)
         if gradient is not None
+        for weight in layer_kind_of(record.layer).weights(record.layer)
     }
     moving = {
         id(weight)
@@ -262,7 +264,7 @@ def _check_records(plan, records, record_gradients, local_gradients):
     }
     for local in plan.local_layers:
         weights = trainable_weights(local.kind, local.layer)
-        if id(local.layer) in reached or moving.isdisjoint(map(id, weights)):
+        if (moving - reached).isdisjoint(map(id, weights)):
             continue
         raise ValueError(
             "`exclude` must name layers that are called where their inputs "

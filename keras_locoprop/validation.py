@@ -49,7 +49,11 @@ def resolve_optimizer(argument, identifier, unusable):
         raise ValueError(rule) from error
     if optimizer is None or isinstance(optimizer, unusable):
         raise ValueError(rule)
-    for setting in ("use_ema", "gradient_accumulation_steps"):
+    for setting in (
+        "use_ema",
+        "gradient_accumulation_steps",
+        "loss_scale_factor",
+    ):
         if getattr(optimizer, setting):
             raise ValueError(
                 f"`{argument}` must not set `{setting}`; give it to `LocoProp` "

@@ -178,6 +178,20 @@ def test_each_output_has_its_own_loss(as_dict):
     assert rows_of(model)["dense"].activation == "softmax (of the loss)"
 
 
+def test_a_dict_of_outputs_has_losses_by_its_keys():
+    inputs = keras.Input((FEATURES,))
+    model = keras_locoprop.Model(
+        inputs,
+        {
+            "z": layers.Dense(2, name="first")(inputs),
+            "a": dense(CLASSES)(inputs),
+        },
+    )
+    model.compile(LocoProp(), loss={"z": "mse", "a": LOGITS["softmax"]})
+    assert rows_of(model)["first"].activation == "linear"
+    assert rows_of(model)["dense"].activation == "softmax (of the loss)"
+
+
 def test_a_cast_behind_the_logits_changes_nothing():
     model = chain(dense(), layers.Activation("linear", dtype="float32"))
     model.compile(optimizer=LocoProp(), loss=LOGITS["sigmoid"])

@@ -5,6 +5,8 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop import coverage
+from keras_locoprop.plan import groups_by_weights
+from keras_locoprop.plan import make_plan
 
 
 class Block(layers.Layer):
@@ -122,15 +124,30 @@ def test_a_time_distributed_layer_stands_for_what_it_wraps():
     assert trained_by(model) == {"steps": "matching loss"}
 
 
-def test_tied_weights_go_to_the_fallback():
+def tied_layers():
     first, second = layers.Dense(3, name="first"), layers.Dense(3, name="tied")
     first.build((None, 3))
     second._kernel, second.bias = first._kernel, first.bias
     second.built = True
     inputs = keras.Input((3,))
-    model = keras.Model(inputs, second(first(inputs)))
-    assert trained_by(model)["first"] == "fallback"
-    assert "shares a weight" in reason(model, "tied")
+    return keras_locoprop.Model(inputs, second(first(inputs)))
+
+
+def test_tied_weights_have_one_problem_of_both_layers():
+    model = tied_layers()
+    assert set(trained_by(model).values()) == {"matching loss"}
+    groups = groups_by_weights(make_plan(model).local_layers)
+    assert [[local.name for local in group] for group in groups] == [
+        ["first", "tied"]
+    ]
+
+
+def test_tied_weights_are_not_divided_among_solvers():
+    model = tied_layers()
+    model.compile(optimizer=LocoProp(exclude=["tied"]), loss="mse")
+    assert set(trained_by(model).values()) == {"fallback"}
+    assert reason(model, "tied") == "excluded"
+    assert "shares a weight" in reason(model, "first")
 
 
 def test_a_subclass_of_dense_goes_to_the_fallback():

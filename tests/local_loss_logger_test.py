@@ -133,3 +133,11 @@ def test_another_optimizer_has_nothing_to_log(data):
     model = make_model()
     model.compile("sgd", "mse")
     assert set(fit(model, data, LocalLossLogger())) == {"loss"}
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_the_progress_bar_shows_it(data, verbose, capsys):
+    make_model().fit(*data, callbacks=[LocalLossLogger()], verbose=verbose)
+    shown = capsys.readouterr().out
+    assert "displacement/last: " in shown
+    assert "skipped_steps: 0" in shown

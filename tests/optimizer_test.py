@@ -56,8 +56,9 @@ def test_out_of_range(argument, value):
         lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
         lambda: keras.optimizers.SGD(use_ema=True),
         lambda: keras.optimizers.SGD(gradient_accumulation_steps=2),
+        lambda: keras.optimizers.SGD(loss_scale_factor=2.0),
     ],
-    ids=["locoprop", "loss_scale", "average", "accumulation"],
+    ids=["locoprop", "loss_scale", "average", "accumulation", "scale"],
 )
 def test_optimizers_that_cannot_serve(argument, make):
     with pytest.raises(ValueError, match=f"`{argument}` must"):

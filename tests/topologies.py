@@ -12,6 +12,15 @@ def dense_stack(activations, units=4, **options):
     return inputs, hidden
 
 
+def tied_weights():
+    first, second = layers.Dense(5, "tanh"), layers.Dense(5, "relu")
+    first.build((None, 5))
+    second._kernel, second.bias = first._kernel, None
+    second.built = True
+    inputs = layers.Input((5,))
+    return inputs, layers.Dense(2)(second(first(inputs)))
+
+
 def two_inputs_and_outputs():
     left, right = layers.Input((5,)), layers.Input((3,))
     hidden = layers.Concatenate()(
@@ -218,6 +227,7 @@ TOPOLOGIES = {
         two_inputs_and_outputs,
         shared_layer,
         siamese,
+        tied_weights,
         sequence,
         masked_sequence,
         nested,

@@ -13,11 +13,15 @@ class EinsumDenseKind(LayerKind):
 
     def fans(self, layer):
         operands, outputs = layer.equation.split("->")
-        axes = operands.split(",")[1]
+        inputs, axes = operands.split(",")
         sizes = dict(zip(axes, layer.kernel.shape))
         return (
             math.prod(sizes[axis] for axis in axes if axis not in outputs),
-            math.prod(sizes[axis] for axis in axes if axis in outputs),
+            math.prod(
+                sizes[axis]
+                for axis in axes
+                if axis in outputs and axis not in inputs
+            ),
         )
 
     def unit_axes(self, layer, preactivation):

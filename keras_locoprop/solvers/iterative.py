@@ -108,5 +108,5 @@ class IterativeSolver:
     def _rate_factor(self, problem):
         if self.learning_rate_scaling == "absolute":
             return 1.0
-        fan_in, fan_out = problem.kind.fans(problem.layer)
+        fan_in, fan_out = problem.fans
         return math.sqrt(2.0 / (fan_in + fan_out))

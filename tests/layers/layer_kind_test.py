@@ -188,6 +188,12 @@ SIZES = [
         [2],
     ),
     (
+        lambda: keras.layers.EinsumDense("abc,bcd->abd", (3, 5)),
+        (6, 3, 4),
+        (4, 5),
+        [1, 2],
+    ),
+    (
         lambda: keras.layers.EinsumDense("ab...,bc->ac...", (3, 5)),
         (6, 4, 5),
         (4, 3),
