@@ -104,9 +104,70 @@ def test_a_variational_autoencoder_trains(data):
     assert trained == {"matching loss"}
 
 
-def test_prepare_points_to_minimize():
+class Sampling(layers.Layer):
+    """After keras.io: draws a code, and adds its divergence to the losses."""
+
+    def __init__(self):
+        super().__init__()
+        self.seed_generator = keras.random.SeedGenerator(0)
+
+    def call(self, inputs):
+        mean, log_variance = keras.ops.split(inputs, 2, axis=-1)
+        divergence = -0.5 * (
+            1
+            + log_variance
+            - keras.ops.square(mean)
+            - keras.ops.exp(log_variance)
+        )
+        self.add_loss(keras.ops.mean(keras.ops.sum(divergence, -1)))
+        noise = keras.random.normal(
+            keras.ops.shape(mean), seed=self.seed_generator
+        )
+        return mean + keras.ops.exp(0.5 * log_variance) * noise
+
+
+def with_added_loss(model_class):
+    inputs = keras.Input((FEATURES,))
+    encoded = layers.Dense(4)(layers.Dense(8, "relu")(inputs))
+    decoded = layers.Dense(8, "relu")(Sampling()(encoded))
+    return model_class(inputs, layers.Dense(FEATURES)(decoded))
+
+
+class OwnStep(keras.Model):
+    def train_step(self, data):
+        def compute_loss():
+            error = keras.ops.square(self(data, training=True) - data)
+            return keras.ops.mean(keras.ops.sum(error, -1)) + sum(self.losses)
+
+        examples = keras.ops.shape(data)[0]
+        return {"bound": keras_locoprop.minimize(self, compute_loss, examples)}
+
+
+def test_an_added_loss_counts_in_a_train_step_of_ones_own(data):
+    """As it does in `fit`, which differentiates it by itself."""
+    weights = []
+    for model_class in (OwnStep, keras_locoprop.Model):
+        keras.utils.set_random_seed(0)
+        model = with_added_loss(model_class)
+        model.compile(
+            optimizer=LocoProp(),
+            loss=lambda y, outputs: keras.ops.sum(
+                keras.ops.square(y - outputs), -1
+            ),
+        )
+        targets = () if model_class is OwnStep else (data,)
+        model.fit(data, *targets, epochs=3, shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make", [VariationalAutoencoder, lambda: with_added_loss(OwnStep)]
+)
+def test_prepare_points_to_minimize(make):
     with pytest.raises(ValueError, match="keras_locoprop.minimize"):
-        keras_locoprop.prepare(VariationalAutoencoder())
+        keras_locoprop.prepare(make())
 
 
 class OwnGradients(keras_locoprop.Sequential):
