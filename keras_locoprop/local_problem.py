@@ -9,6 +9,7 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop.layers import LayerKind
 from keras_locoprop.losses import MatchingLoss
+from keras_locoprop.precision import in_full_precision
 
 
 class Call(NamedTuple):
@@ -56,6 +57,9 @@ class LocalProblem(NamedTuple):
         target_rate: Scalar tensor: γ for `Call.gradient` as it is.
         regularization_rate: Scalar tensor: what the weights' regularizers are
             multiplied by, so that they keep their strength relative to `g`.
+        loss_gradients: Dict of tensors by the ids of weights: the gradient of
+            the mean loss times its scale in half precision, with regularizers;
+            or `None`: not known.
     """
 
     name: str
@@ -63,6 +67,7 @@ class LocalProblem(NamedTuple):
     examples: Any
     target_rate: Any
     regularization_rate: Any
+    loss_gradients: dict
 
     @property
     def weights(self):
@@ -78,6 +83,26 @@ class LocalProblem(NamedTuple):
     def fans(self):
         """Inputs of a unit and units of an input; see `LayerKind.fans`."""
         return self.calls[0].kind.fans(self.calls[0].layer)
+
+    def start_gradients(self):
+        """The gradient of the local loss at the weights before the step.
+
+        That of the training loss times γ, where that is known.
+
+        Returns:
+            List of tensors, one for each of `weights`.
+        """
+        if self.loss_gradients is None:
+            return self.gradients(lambda rows: (0, rows), at_start=True)
+        gradients = []
+        for weight in self.weights:
+            gradient = in_full_precision(self.loss_gradients[id(weight)])
+            rate, examples = (
+                ops.cast(number, gradient.dtype)
+                for number in (self.target_rate, self.examples)
+            )
+            gradients.append(rate / examples * gradient)
+        return gradients
 
     def gradients(self, row_slice, at_start=False):
         """Computes the gradient of the local loss at the present weights.
@@ -136,6 +161,54 @@ class LocalProblem(NamedTuple):
             if counts is not None:
                 residual = residual * ops.cast(counts, dtype)
         return call.kind.weight_gradients(call.layer, inputs, residual)
+
+    def hessian_product(self, direction):
+        """Multiplies a direction by the Hessian of the local loss.
+
+        At the present weights, on all rows.
+
+        Args:
+            direction: List of tensors, one for each of `weights`.
+
+        Returns:
+            List of tensors, likewise.
+        """
+        of_weight = {id(w): d for w, d in zip(self.weights, direction)}
+        products = {
+            id(weight): self._regularizer_product(weight, of_weight[id(weight)])
+            for weight in self.weights
+        }
+        for call in self.calls:
+            kind, layer = call.kind, call.layer
+            weights = trainable_weights(kind, layer)
+            [preactivation], [[moved]] = backend.jacobian_products(
+                lambda kind=kind, layer=layer, call=call: [
+                    kind.preactivation(layer, call.inputs)
+                ],
+                weights,
+                [[of_weight[id(weight)] for weight in weights]],
+            )
+            moved = backend.function_vector_product(
+                call.loss.activation, preactivation, moved
+            )
+            if call.counts is not None:
+                moved = moved * ops.cast(call.counts, moved.dtype)
+            moved = moved / ops.cast(self.examples, moved.dtype)
+            of_call = kind.weight_gradients(layer, call.inputs, moved)
+            for weight, product in zip(kind.weights(layer), of_call):
+                if weight.trainable:
+                    products[id(weight)] = products[id(weight)] + product
+        return [products[id(weight)] for weight in self.weights]
+
+    def _regularizer_product(self, weight, direction):
+        if weight.regularizer is None:
+            return ops.zeros_like(direction)
+        _, [[product]] = backend.hessian_products(
+            lambda values: weight.regularizer(values[0]),
+            [backend.snapshot(weight)],
+            [[direction]],
+        )
+        return ops.cast(self.regularization_rate, product.dtype) * product
 
     def _regularizer_gradient(self, weight):
         gradient = backend.gradient(weight.regularizer, weight)

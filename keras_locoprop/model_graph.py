@@ -32,7 +32,7 @@ class ModelGraph:
                 self._followers.setdefault(id(tensor), []).append(layer)
         # Their identity is what counts, so that they have to stay alive.
         self._outputs = _symbolic(model, "outputs")
-        self._losses = _losses_of_outputs(model, len(self._outputs))
+        self._losses = losses_of_outputs(model, len(self._outputs))
 
     def follower(self, layer):
         """The one layer that takes the first output of `layer`, or `None`."""
@@ -88,13 +88,22 @@ def _symbolic(layer, attribute):
         return []
 
 
-def _losses_of_outputs(model, outputs):
+def losses_of_outputs(model, outputs):
+    """The losses of a compiled model, one for each of its outputs.
+
+    Args:
+        model: A `keras.Model`.
+        outputs: Integer, the number of outputs.
+
+    Returns:
+        List of losses as `compile` takes them, or `None`.
+    """
     loss = getattr(model, "loss", None)
     if isinstance(loss, dict):
         names = _names_of_outputs(model)
         return [loss.get(name) for name in names]
     if isinstance(loss, (list, tuple)):
-        return keras.tree.flatten(loss)
+        return list(loss)
     return [loss] * outputs
 
 
@@ -106,7 +115,7 @@ def _names_of_outputs(model):
             next((k for k, v in structure.items() if v is output), None)
             for output in model.outputs
         ]
-    return model.output_names
+    return getattr(model, "output_names", None) or sorted(model.loss)
 
 
 def _activation_inside(loss):

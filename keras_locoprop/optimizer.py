@@ -8,10 +8,15 @@ import keras
 from keras import ops
 
 from keras_locoprop import keras_private
+from keras_locoprop.automatic_step import AutomaticStep
 from keras_locoprop.optimizer_state import OptimizerState
+from keras_locoprop.precision import full_precision
+from keras_locoprop.solvers import SQUARED_ONLY
+from keras_locoprop.solvers import WITHOUT_RATE
 from keras_locoprop.solvers import FallbackSolver
-from keras_locoprop.solvers import IterativeSolver
+from keras_locoprop.solvers import make_solver
 from keras_locoprop.validation import check_arguments
+from keras_locoprop.validation import check_automatic
 from keras_locoprop.validation import resolve_optimizer
 
 _PLAIN_ARGUMENTS = (
@@ -24,6 +29,11 @@ _PLAIN_ARGUMENTS = (
     "proximal",
     "exclude",
     "learning_rate_scaling",
+    "solver",
+    "output_scaling",
+    "damping",
+    "curvature_period",
+    "maximum_width",
 )
 
 
@@ -56,13 +66,18 @@ class LocoProp(keras.optimizers.Optimizer):
         learning_rate: Float, a
             `keras.optimizers.schedules.LearningRateSchedule`, or a callable
             without arguments. The rate of the inner steps: step `k` of `T` uses
-            `learning_rate · max(1 - k/T, inner_decay)`.
+            `learning_rate · max(1 - k/T, inner_decay)`; what the solution is
+            multiplied by where `solver` finds it without a rate.
+            `"auto"`: no rate at all; the length of every step, and how much of
+            the last one is in it, minimize a quadratic model of the training
+            loss (see `AutomaticStep`).
             Defaults to `None`: the rate of `inner_optimizer`, which is `1e-3`
-            if none is given.
+            if none is given; `1.0` for a solver without a rate.
         activation_learning_rate: Float γ: how far targets move along the
             gradient. Defaults to `0.005`.
         variant: `"matching"` or `"squared"`. Layers whose activation has no
-            matching loss use the squared one. Defaults to `"matching"`.
+            matching loss use the squared one. Defaults to `None`:
+            `"matching"`, but for solvers that need the squared loss.
         gradient_scaling: `"relative"` divides `g` by its typical size, one
             number for the network and the batch: the median over layers of the
             root mean square of its mean over time steps or positions, and of
@@ -93,6 +108,27 @@ class LocoProp(keras.optimizers.Optimizer):
             `sqrt(2 / (fan_in + fan_out))`, so that one rate moves wide and
             narrow layers by the same part of their weights; `"absolute"` uses
             the same rate everywhere. Defaults to `"relative"`.
+        solver: How local problems are solved. `"iterative"`: the inner
+            optimizer on rows of the batch. `"gram"`: the same on the Gram
+            matrix of all rows, squared losses only; `"iterative"` takes it by
+            itself with `inner_batch_size="all"` where it is cheaper. `"exact"`:
+            the damped minimum in closed form, squared losses only.
+            `"conjugate_gradient"`: `inner_steps` steps of it on the local
+            quadratic model. Defaults to `None`: `"exact"` with
+            `learning_rate="auto"`, otherwise `"iterative"`.
+        output_scaling: For `solver="exact"`: `None`, `"unit"`, each unit's γ
+            divided by the running mean of its `g²`, or `"full"`, the matrix.
+            Defaults to `"auto"`: `"full"` with `learning_rate="auto"`,
+            otherwise `None`.
+        damping: Float: what is added to a layer's curvature before it is
+            inverted, relative to the mean over layers. With
+            `learning_rate="auto"` the least of it: it is adapted. Defaults to
+            `0.05`.
+        curvature_period: Integer, steps between two updates of what
+            `solver="exact"` knows of the curvature. Defaults to `10`.
+        maximum_width: Integer: layers with more inputs than this are solved by
+            the inner optimizer, such with more units scaled by unit. Defaults
+            to `4096`.
         **kwargs: Keras's optimizer arguments: `weight_decay`, `clipnorm`,
             `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor`,
@@ -131,7 +167,7 @@ class LocoProp(keras.optimizers.Optimizer):
         self,
         learning_rate=None,
         activation_learning_rate=0.005,
-        variant="matching",
+        variant=None,
         gradient_scaling="relative",
         inner_steps=3,
         inner_batch_size=None,
@@ -141,8 +177,22 @@ class LocoProp(keras.optimizers.Optimizer):
         fallback_optimizer="adam",
         exclude=None,
         learning_rate_scaling="relative",
+        solver=None,
+        output_scaling="auto",
+        damping=0.05,
+        curvature_period=10,
+        maximum_width=4096,
         **kwargs,
     ):
+        is_automatic = (
+            isinstance(learning_rate, str) and learning_rate == "auto"
+        )
+        solver = solver or ("exact" if is_automatic else "iterative")
+        if variant is None:
+            variant = "squared" if solver in SQUARED_ONLY else "matching"
+        if output_scaling == "auto":
+            is_full = is_automatic and solver == "exact"
+            output_scaling = "full" if is_full else None
         own_arguments = {
             "learning_rate": learning_rate,
             "activation_learning_rate": activation_learning_rate,
@@ -154,6 +204,11 @@ class LocoProp(keras.optimizers.Optimizer):
             "proximal": proximal,
             "exclude": exclude,
             "learning_rate_scaling": learning_rate_scaling,
+            "solver": solver,
+            "output_scaling": output_scaling,
+            "damping": damping,
+            "curvature_period": curvature_period,
+            "maximum_width": maximum_width,
         }
         check_arguments(own_arguments)
         unusable = (LocoProp, keras.optimizers.LossScaleOptimizer)
@@ -165,6 +220,10 @@ class LocoProp(keras.optimizers.Optimizer):
         fallback = resolve_optimizer(
             "fallback_optimizer", fallback_optimizer, unusable
         )
+        if is_automatic:
+            check_automatic(kwargs)
+        if is_automatic or (learning_rate is None and solver in WITHOUT_RATE):
+            learning_rate = 1.0
         if learning_rate is None:
             learning_rate = inner.get_config()["learning_rate"]
         if isinstance(learning_rate, dict):
@@ -180,28 +239,94 @@ class LocoProp(keras.optimizers.Optimizer):
         self.inner_decay = inner_decay
         self.proximal = proximal
         self.learning_rate_scaling = learning_rate_scaling
+        self.output_scaling = output_scaling
+        self.damping = damping
+        self.curvature_period = curvature_period
+        self.maximum_width = maximum_width
         self.exclude = None if exclude is None else list(exclude)
         self.skipped_steps = self.add_variable(
             shape=(), dtype="int", name="skipped_steps"
         )
         self.gradient_size = self.add_variable(
             shape=(),
-            dtype=keras.backend.result_type("float32", keras.backend.floatx()),
+            dtype=full_precision(),
             name="gradient_size",
         )
+        automatic_step = AutomaticStep(damping) if is_automatic else None
+        inner_rate = _initial_rate(inner)
         self._state = OptimizerState(
             inner_config=keras.optimizers.serialize(inner),
             fallback_config=keras.optimizers.serialize(fallback),
-            solver=IterativeSolver(
-                inner,
-                inner_steps,
-                inner_batch_size,
-                inner_decay,
-                proximal,
-                learning_rate_scaling,
+            solver_name=solver,
+            solver=make_solver(
+                solver,
+                iterative_arguments={
+                    "inner_optimizer": inner,
+                    "inner_steps": inner_steps,
+                    "inner_batch_size": inner_batch_size,
+                    "inner_decay": inner_decay,
+                    "proximal": proximal,
+                    "learning_rate_scaling": learning_rate_scaling,
+                },
+                curvature_arguments={
+                    "inner_learning_rate": inner_rate,
+                    "output_scaling": output_scaling,
+                    "damping": (
+                        automatic_step.damping if is_automatic else damping
+                    ),
+                    "period": curvature_period,
+                    "maximum_width": maximum_width,
+                },
             ),
             fallback=FallbackSolver(fallback),
+            automatic_step=automatic_step,
+            inner_learning_rate=(
+                inner_rate
+                if is_automatic and solver not in WITHOUT_RATE
+                else None
+            ),
             track=functools.partial(keras_private.track_variable, self),
+        )
+
+    @classmethod
+    def paper(cls, **arguments):
+        """The settings of the paper's experiments.
+
+        LocoProp-M with `γ = 0.01` per example, absolute, ten inner steps on all
+        rows by RMSprop with a rate of `1e-5` and a momentum of `0.999`. They
+        suit losses of the size of theirs: summed over the pixels of an image.
+
+        Args:
+            **arguments: Arguments of `LocoProp` that are to differ.
+
+        Returns:
+            A `LocoProp`.
+
+        Example:
+
+        >>> optimizer = keras_locoprop.LocoProp.paper(variant="squared")
+        >>> optimizer.inner_steps
+        10
+
+        Reference:
+            Amid, Anil, Warmuth, [LocoProp](https://arxiv.org/abs/2106.06199),
+            Section 5, and its published code.
+        """
+        # The code sums over the 1000 rows of a batch where this package has
+        # means: 1e-5 under the root there is 1e-5 / 1000² here.
+        inner = keras.optimizers.RMSprop(
+            1e-5, rho=0.9, momentum=0.999, epsilon=1e-11
+        )
+        return cls(
+            **{
+                "activation_learning_rate": 0.01,
+                "gradient_scaling": "absolute",
+                "inner_steps": 10,
+                "inner_batch_size": "all",
+                "inner_optimizer": inner,
+                "learning_rate_scaling": "absolute",
+                **arguments,
+            }
         )
 
     def attach(self, plan):
@@ -232,14 +357,26 @@ class LocoProp(keras.optimizers.Optimizer):
         return [self.gradient_size, *self._state.variables]
 
     @property
-    def solver(self):
-        """The solver of the local problems."""
-        return self._state.solver
+    def volatile_variables(self):
+        """The part of it that must be looked at for numbers not finite."""
+        return [self.gradient_size, *self._state.solver.volatile_variables]
 
     @property
-    def fallback(self):
-        """The solver of the weights without a local problem."""
-        return self._state.fallback
+    def solver(self):
+        """String: the name of the solver of the local problems."""
+        return self._state.solver_name
+
+    @property
+    def state(self):
+        """The `OptimizerState`: the solvers and what they remember."""
+        return self._state
+
+    @property
+    def solver_learning_rate(self):
+        """The learning rate that the solver is given."""
+        if self._state.inner_learning_rate is not None:
+            return self._state.inner_learning_rate
+        return self.learning_rate
 
     @property
     def observer(self):
@@ -296,8 +433,11 @@ class LocoProp(keras.optimizers.Optimizer):
             "inner_optimizer": self._state.inner_config,
             "fallback_optimizer": self._state.fallback_config,
             "local_weights": self._state.local_indices,
+            "matrices": self._state.matrices,
             "trainable_weights": self._state.weight_count,
         }
+        if self._state.automatic_step is not None:
+            own_config["learning_rate"] = "auto"
         return super().get_config() | copy.deepcopy(own_config)
 
     @classmethod
@@ -305,7 +445,13 @@ class LocoProp(keras.optimizers.Optimizer):
         config = dict(config)
         local_indices = config.pop("local_weights", None)
         weight_count = config.pop("trainable_weights", None)
+        matrices = config.pop("matrices", None)
         optimizer = super().from_config(config, custom_objects)
         optimizer._state.local_indices = local_indices
         optimizer._state.weight_count = weight_count
+        optimizer._state.matrices = matrices
         return optimizer
+
+
+def _initial_rate(optimizer):
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

@@ -1,5 +1,7 @@
 """What LocoProp remembers from batch to batch."""
 
+import keras
+
 
 class OptimizerState:
     """The solvers and their division of the weights.
@@ -9,11 +11,26 @@ class OptimizerState:
     `track` gets each variable of the solvers, once they exist.
     """
 
-    def __init__(self, inner_config, fallback_config, solver, fallback, track):
+    def __init__(
+        self,
+        inner_config,
+        fallback_config,
+        solver_name,
+        solver,
+        fallback,
+        automatic_step,
+        inner_learning_rate,
+        track,
+    ):
         self.inner_config = inner_config
         self.fallback_config = fallback_config
+        self.solver_name = solver_name
         self.solver = solver
         self.fallback = fallback
+        self.automatic_step = automatic_step
+        self.inner_learning_rate = inner_learning_rate
+        # Draws the gradients that curvature is made of.
+        self.seed = keras.random.SeedGenerator(0)
         self._track = track
         self.accepts_displacements = False
         self.observer = None
@@ -22,6 +39,9 @@ class OptimizerState:
         # before it meets the model.
         self.local_indices = None
         self.weight_count = None
+        # Likewise of layers that multiply by a matrix, with its shape.
+        self.matrices = None
+        self._plan_matrices = None
         self._local_ids = None
         self._weights = None
         self._solvers_built = False
@@ -30,6 +50,7 @@ class OptimizerState:
         local_ids = {id(weight) for weight in plan.local_weights}
         if not self._solvers_built:
             self._local_ids = local_ids
+            self._plan_matrices = plan.matrices
             self._build_solvers()
             return
         known = {
@@ -49,7 +70,7 @@ class OptimizerState:
     def build(self, weights):
         if self.weight_count not in (None, len(weights)):
             # The configuration comes from the optimizer of another model.
-            self.local_indices = None
+            self.local_indices = self.matrices = None
         self._weights = weights
         self.weight_count = len(weights)
         self._build_solvers()
@@ -63,12 +84,23 @@ class OptimizerState:
                 for i, weight in enumerate(self._weights)
                 if id(weight) in self._local_ids
             ]
+            position = {id(w): i for i, w in enumerate(self._weights)}
+            self.matrices = [
+                [[position[id(w)] for w in matrix.weights], list(matrix.shape)]
+                for matrix in self._plan_matrices
+            ]
         if self.local_indices is None:
             return
         local = set(self.local_indices)
         self.solver.build(
-            [w for i, w in enumerate(self._weights) if i in local]
+            [w for i, w in enumerate(self._weights) if i in local],
+            [
+                ([self._weights[i] for i in indices], tuple(shape))
+                for indices, shape in self.matrices or ()
+            ],
         )
+        if self.automatic_step is not None:
+            self.automatic_step.build(self._weights)
         self.fallback.build(
             [w for i, w in enumerate(self._weights) if i not in local]
         )
@@ -81,4 +113,19 @@ class OptimizerState:
     def variables(self):
         if not self._solvers_built:
             return []
-        return self.solver.variables + self.fallback.variables
+        variables = self.solver.variables + self.fallback.variables
+        if self.automatic_step is not None:
+            variables += self.automatic_step.variables
+        if self.needs_curvature:
+            variables.append(self.seed.state)
+        return variables
+
+    @property
+    def needs_network(self):
+        """Whether the model is needed, beyond its records and gradients."""
+        return self.needs_curvature or self.automatic_step is not None
+
+    @property
+    def needs_curvature(self):
+        """Whether the solver averages moments of the batches."""
+        return hasattr(self.solver, "is_due")

@@ -31,6 +31,20 @@ class LocalLayer(NamedTuple):
     name: str
 
 
+class Matrix(NamedTuple):
+    """A layer that multiplies rows by a matrix, and shares it with none.
+
+    Attributes:
+        layer: The `keras.Layer`.
+        weights: List of `keras.Variable`s: the kernel, and the bias if any.
+        shape: Tuple `(inputs, units)`.
+    """
+
+    layer: keras.Layer
+    weights: list
+    shape: tuple
+
+
 class Plan(NamedTuple):
     """How the weights of a model are trained.
 
@@ -39,12 +53,14 @@ class Plan(NamedTuple):
         local_weights: List of `keras.Variable`, in the order of
             `model.trainable_variables`.
         fallback_weights: List of `keras.Variable`: all others, likewise.
+        matrices: List of `Matrix`.
         coverage: The `Coverage`.
     """
 
     local_layers: list
     local_weights: list
     fallback_weights: list
+    matrices: list
     coverage: Coverage
 
 
@@ -135,8 +151,26 @@ def make_plan(model, variant="matching", exclude=None):
         local_layers,
         [weight for weight in weights if id(weight) in local_ids],
         [weight for weight in weights if id(weight) not in local_ids],
+        _matrices(local_layers),
         rows,
     )
+
+
+def _matrices(local_layers):
+    matrices = []
+    for group in groups_by_weights(local_layers):
+        layer, kind = group[0].layer, group[0].kind
+        if len(group) > 1 or not layer.built:
+            continue
+        shape = kind.matrix_shape(layer)
+        weights = trainable_weights(kind, layer)
+        if (
+            shape
+            and weights
+            and math.prod(weights[0].shape) == math.prod(shape)
+        ):
+            matrices.append(Matrix(layer, weights, tuple(shape)))
+    return matrices
 
 
 def groups_by_weights(local_layers):

@@ -18,6 +18,7 @@ def displacements(
     examples,
     sample_weight,
     loss_scale,
+    local_gradients=None,
 ):
     """Solves all local problems and the fallback's.
 
@@ -36,6 +37,8 @@ def displacements(
             structure of tensors.
         loss_scale: Scalar tensor: what the mean loss was multiplied by before
             it was differentiated.
+        local_gradients: List of tensors, aligned with `plan.local_weights`: the
+            gradient of the scaled mean loss; or `None`: not known.
 
     Returns:
         Tuple `(weights, displacements)` of two aligned lists.
@@ -62,9 +65,14 @@ def displacements(
             target_rates(
                 optimizer, records, gradients, counts, examples, loss_scale
             ),
+            None
+            if local_gradients is None
+            else dict(zip(map(id, plan.local_weights), local_gradients)),
         )
         weights += [w for problem in problems for w in problem.weights]
-        moved += optimizer.solver.solve(problems, optimizer.learning_rate)
+        moved += optimizer.state.solver.solve(
+            problems, optimizer.solver_learning_rate
+        )
         if optimizer.observer is not None:
             optimizer.observer(problems, moved)
     reached = [
@@ -75,5 +83,5 @@ def displacements(
     if reached:
         fallback_weights, gradients = map(list, zip(*reached))
         weights += fallback_weights
-        moved += optimizer.fallback.solve(fallback_weights, gradients)
+        moved += optimizer.state.fallback.solve(fallback_weights, gradients)
     return weights, moved

@@ -20,12 +20,16 @@ class Record(NamedTuple):
         preactivation: Tensor `z`, of shape `(batch, ..., units)`: what the
             layer computed before its activation function.
         is_masked: Boolean: whether Keras attached a mask to the inputs.
+        activation: Callable or `None`: the layer's activation.
+        outputs: Tensor: what the layer returned.
     """
 
     layer: keras.Layer
     inputs: Any
     preactivation: Any
     is_masked: bool
+    activation: Any
+    outputs: Any
 
 
 class _Sink(threading.local):
@@ -99,10 +103,13 @@ def _tapped(layer, call):
         preactivation = kind.forward(layer, call, *args, **kwargs)
         inputs = args[0] if args else kwargs["inputs"]
         is_masked = keras_private.mask_of(inputs) is not None
-        _sink.records.append(Record(layer, inputs, preactivation, is_masked))
         activation = kind.core(layer).activation
-        return (
+        outputs = (
             preactivation if activation is None else activation(preactivation)
         )
+        _sink.records.append(
+            Record(layer, inputs, preactivation, is_masked, activation, outputs)
+        )
+        return outputs
 
     return tapped_call

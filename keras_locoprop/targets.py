@@ -3,12 +3,12 @@
 from typing import Any
 from typing import NamedTuple
 
-import keras
 from keras import ops
 
 from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.local_problem import Call
 from keras_locoprop.local_problem import LocalProblem
+from keras_locoprop.precision import in_full_precision
 
 # What remains, from one batch to the next, of the mean of gradients' sizes.
 AVERAGING = 0.9
@@ -106,7 +106,9 @@ def _average_over_batches(average, size):
     return ops.convert_to_tensor(average)
 
 
-def make_problems(groups, records, gradients, counts, examples, rates):
+def make_problems(
+    groups, records, gradients, counts, examples, rates, loss_gradients=None
+):
     """Turns the records of a forward pass into local problems.
 
     The target of a call with pre-activation `z` and loss gradient `g` at it is
@@ -121,6 +123,7 @@ def make_problems(groups, records, gradients, counts, examples, rates):
         counts: List, aligned with `records`: see `counted_rows`.
         examples: Scalar tensor, the number of examples.
         rates: `TargetRates`.
+        loss_gradients: As in `LocalProblem`.
 
     Returns:
         List of `LocalProblem`, one for each group that was called.
@@ -145,6 +148,7 @@ def make_problems(groups, records, gradients, counts, examples, rates):
                     examples,
                     target_rate=rates.as_differentiated,
                     regularization_rate=rates.per_example,
+                    loss_gradients=loss_gradients,
                 )
             )
     return problems
@@ -171,8 +175,3 @@ def _precise_preactivation(kind, record):
     if record.preactivation.dtype == in_full_precision(record.inputs).dtype:
         return record.preactivation
     return kind.preactivation(record.layer, in_full_precision(record.inputs))
-
-
-def in_full_precision(tensor):
-    """Casts half precision to single; targets are small steps away."""
-    return ops.cast(tensor, keras.backend.result_type("float32", tensor.dtype))

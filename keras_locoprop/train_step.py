@@ -9,13 +9,15 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop import step
+from keras_locoprop.curvature_moments import update_moments
 from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.local_problem import trainable_weights
+from keras_locoprop.network import Network
 from keras_locoprop.optimizer import LocoProp
 from keras_locoprop.plan import check_is_model
 from keras_locoprop.plan import make_plan
+from keras_locoprop.precision import in_full_precision
 from keras_locoprop.tap import recording
-from keras_locoprop.targets import in_full_precision
 
 
 def find_locoprop(optimizer):
@@ -90,7 +92,8 @@ def train_step(model, data):
         return loss
 
     plan = prepare_optimizer(model, was_called=True)
-    _take_step(model, plan, compute_loss, examples, sample_weight)
+    network = Network(model, plan.local_layers, x, y, sample_weight)
+    _take_step(model, plan, compute_loss, examples, sample_weight, network)
     return model.compute_metrics(
         x, y, result.prediction, sample_weight=sample_weight
     )
@@ -160,10 +163,19 @@ def minimize(model, compute_loss, examples, sample_weight=None):
             "`model` must be built before its first step, with all layers in "
             f"it: call it once on a batch. Received: model={model}"
         )
+    if optimizer.state.needs_network:
+        raise ValueError(
+            '`learning_rate="auto"` and `solver="exact"` need to know where '
+            "the network ends and the loss begins: they work in `fit`, but not "
+            "with `minimize`. Received: "
+            f"solver={optimizer.solver!r}"
+        )
     return _take_step(model, plan, compute_loss, examples, sample_weight)
 
 
-def _take_step(model, plan, compute_loss, examples, sample_weight):
+def _take_step(
+    model, plan, compute_loss, examples, sample_weight, network=None
+):
     optimizer = find_locoprop(model.optimizer)
     state = model.non_trainable_variables + optimizer.solver_variables
     before = [backend.snapshot(variable) for variable in state]
@@ -185,6 +197,15 @@ def _take_step(model, plan, compute_loss, examples, sample_weight):
     )
     _check_records(plan, records, record_gradients, local_gradients)
     loss_scale = model.optimizer.scale_loss(ops.ones(()))
+    solver = optimizer.state.solver
+    if optimizer.state.needs_curvature:
+        ops.cond(
+            solver.is_due(optimizer.iterations),
+            lambda: update_moments(
+                solver, network, plan.matrices, optimizer.state.seed
+            ),
+            lambda: None,
+        )
     weights, displacements = step.displacements(
         optimizer,
         plan,
@@ -194,7 +215,20 @@ def _take_step(model, plan, compute_loss, examples, sample_weight):
         examples,
         sample_weight,
         loss_scale,
+        # A loss of one's own may leave the regularizers out.
+        None if network is None else local_gradients,
     )
+    if optimizer.state.automatic_step is not None:
+        displacements = _automatic_displacements(
+            optimizer,
+            plan,
+            network,
+            weights,
+            displacements,
+            local_gradients + fallback_gradients,
+            loss_scale,
+            result.loss,
+        )
     scales_loss = (
         model.optimizer is not optimizer
         or optimizer.loss_scale_factor is not None
@@ -218,10 +252,46 @@ def _take_step(model, plan, compute_loss, examples, sample_weight):
             apply([d * float("nan") for d in displacements])
 
     finite = _all_finite(
-        [result.loss, *displacements, *optimizer.solver_variables]
+        [result.loss, *displacements, *optimizer.volatile_variables]
     )
     ops.cond(finite, lambda: apply(displacements), skip)
     return result.loss
+
+
+def _automatic_displacements(
+    optimizer, plan, network, weights, displacements, gradients, scale, loss
+):
+    """Combines the displacements by `AutomaticStep`."""
+    state = optimizer.state
+    gradient_of = dict(
+        zip(map(id, plan.local_weights + plan.fallback_weights), gradients)
+    )
+    local = set(map(id, plan.local_weights))
+    in_closed_form = set()
+    if state.needs_curvature:
+        in_closed_form = local & state.solver.weight_ids
+    kinds = [
+        2 * (id(weight) in in_closed_form) + (id(weight) in local)
+        for weight in weights
+    ]
+    groups = [
+        [d if kind == group else None for d, kind in zip(displacements, kinds)]
+        for group in sorted(set(kinds), reverse=True)
+    ]
+    return state.automatic_step.combine(
+        network,
+        weights,
+        groups,
+        [
+            gradient_of[id(weight)]
+            / ops.cast(scale, gradient_of[id(weight)].dtype)
+            for weight in weights
+        ],
+        loss,
+        state.solver.curvature_size if state.needs_curvature else 0.0,
+        optimizer.iterations,
+        optimizer.learning_rate,
+    )
 
 
 def _number_of_examples(x):

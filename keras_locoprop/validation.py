@@ -5,8 +5,12 @@ import re
 
 import keras
 
+from keras_locoprop.solvers import SOLVERS
+from keras_locoprop.solvers import SQUARED_ONLY
+
 VARIANTS = ("matching", "squared")
 SCALINGS = ("relative", "absolute")
+OUTPUT_SCALINGS = (None, "unit", "full")
 
 
 def check_arguments(arguments):
@@ -21,6 +25,29 @@ def check_arguments(arguments):
             raise ValueError(
                 f"`{name}` must be {rule}. Received: {name}={value!r}"
             )
+    solver, variant = arguments["solver"], arguments["variant"]
+    if solver in SQUARED_ONLY and variant != "squared":
+        raise ValueError(
+            f'`variant` must be "squared" with `solver="{solver}"`. '
+            f"Received: variant={variant!r}"
+        )
+    scaling = arguments["output_scaling"]
+    if scaling is not None and solver != "exact":
+        raise ValueError(
+            '`output_scaling` must be `None` unless `solver` is "exact". '
+            f"Received: output_scaling={scaling!r}, solver={solver!r}"
+        )
+
+
+def check_automatic(keras_arguments):
+    """Raises if an argument of Keras does not go with an automatic step."""
+    steps = keras_arguments.get("gradient_accumulation_steps")
+    if steps:
+        raise ValueError(
+            "`gradient_accumulation_steps` must not be set with "
+            '`learning_rate="auto"`, which looks at the loss after each step. '
+            f"Received: gradient_accumulation_steps={steps}"
+        )
 
 
 def resolve_optimizer(argument, identifier, unusable):
@@ -77,6 +104,7 @@ def _is_positive(value):
 def _is_rate(value):
     return (
         value is None
+        or (isinstance(value, str) and value == "auto")
         or _is_positive(value)
         or isinstance(
             value, keras.optimizers.schedules.LearningRateSchedule | dict
@@ -99,13 +127,27 @@ def _is_list_of_patterns(value):
 _RULES = {
     "learning_rate": (
         _is_rate,
-        "a positive float, a `keras.optimizers.schedules.LearningRateSchedule`"
+        'a positive float, "auto", a `keras.optimizers.schedules.LearningRateSchedule`'
         " or a callable",
     ),
     "activation_learning_rate": (_is_positive, "a positive float"),
     "variant": (VARIANTS.__contains__, f"one of {VARIANTS}"),
     "gradient_scaling": (SCALINGS.__contains__, f"one of {SCALINGS}"),
     "learning_rate_scaling": (SCALINGS.__contains__, f"one of {SCALINGS}"),
+    "solver": (SOLVERS.__contains__, f"one of {SOLVERS}"),
+    "output_scaling": (
+        OUTPUT_SCALINGS.__contains__,
+        f"one of {OUTPUT_SCALINGS}",
+    ),
+    "damping": (_is_positive, "a positive float"),
+    "curvature_period": (
+        lambda value: _is_integer(value) and value >= 1,
+        "an integer >= 1",
+    ),
+    "maximum_width": (
+        lambda value: _is_integer(value) and value >= 0,
+        "an integer >= 0",
+    ),
     "inner_steps": (
         lambda value: _is_integer(value) and value >= 1,
         "an integer >= 1",

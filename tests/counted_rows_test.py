@@ -96,9 +96,13 @@ def test_a_weight_weighs():
     y = np.random.normal(size=(EXAMPLES, 2)).astype("float32")
     weight = np.linspace(0.5, 2.0, EXAMPLES)
     assert_differ(train(flat_model, x, y, weight), train(flat_model, x, y))
-    assert_same(
-        train(flat_model, x, y, np.ones(EXAMPLES)), train(flat_model, x, y)
-    )
+    # To rounding: without weights the last layer's steps are on a Gram matrix.
+    for one, other in zip(
+        train(flat_model, x, y, np.ones(EXAMPLES)),
+        train(flat_model, x, y),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture

@@ -11,6 +11,12 @@ if keras.backend.backend() == "tensorflow":
     from keras_locoprop.backend.tensorflow import snapshot
     from keras_locoprop.backend.tensorflow import vector_jacobian_product
     from keras_locoprop.backend.tensorflow_optimizers import fused_class
+    from keras_locoprop.backend.tensorflow_products import (
+        function_vector_product,
+    )
+    from keras_locoprop.backend.tensorflow_products import hessian_products
+    from keras_locoprop.backend.tensorflow_products import jacobian_products
+    from keras_locoprop.backend.tensorflow_products import pulled_back
 else:
     raise ImportError(
         "keras_locoprop runs on the TensorFlow backend of Keras. "
@@ -22,8 +28,12 @@ else:
 __all__ = [
     "compiled",
     "differentiate",
+    "function_vector_product",
     "fused_class",
     "gradient",
+    "hessian_products",
+    "jacobian_products",
+    "pulled_back",
     "replicas",
     "rows",
     "snapshot",

@@ -7,9 +7,31 @@ the input is ever copied out.
 import math
 
 import keras
+from keras import ops
 
 from keras_locoprop.layers.layer_kind import LayerKind
 from keras_locoprop.layers.layer_kind import register_layer_kind
+
+
+class PatchConvolutionKind(LayerKind):
+    """Convolutions over images: a matrix product with patches of the input."""
+
+    def matrix_shape(self, layer):
+        if layer.groups != 1 or layer.data_format != "channels_last":
+            return None
+        *field, channels, units = layer.kernel.shape
+        return math.prod(field) * channels, units
+
+    def input_rows(self, layer, inputs):
+        patches = ops.image.extract_patches(
+            inputs,
+            layer.kernel_size,
+            strides=layer.strides,
+            dilation_rate=layer.dilation_rate,
+            padding=layer.padding,
+            data_format=layer.data_format,
+        )
+        return ops.reshape(patches, (-1, self.matrix_shape(layer)[0]))
 
 
 class DepthwiseConvolutionKind(LayerKind):
@@ -35,13 +57,13 @@ for kind, layer_classes in (
         LayerKind,
         (
             keras.layers.Conv1D,
-            keras.layers.Conv2D,
             keras.layers.Conv3D,
             keras.layers.Conv1DTranspose,
             keras.layers.Conv2DTranspose,
             keras.layers.Conv3DTranspose,
         ),
     ),
+    (PatchConvolutionKind, (keras.layers.Conv2D,)),
     (
         DepthwiseConvolutionKind,
         (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),

@@ -16,6 +16,12 @@ class DenseKind(LayerKind):
 
     promotes_weights = True
 
+    def matrix_shape(self, layer):
+        return tuple(layer.kernel.shape)
+
+    def input_rows(self, layer, inputs):
+        return _as_rows(inputs)
+
     def preactivation(self, layer, inputs):
         preactivation = ops.matmul(inputs, layer.kernel)
         if layer.bias is not None:

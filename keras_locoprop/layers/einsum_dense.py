@@ -3,6 +3,7 @@
 import math
 
 import keras
+from keras import ops
 
 from keras_locoprop.layers.layer_kind import LayerKind
 from keras_locoprop.layers.layer_kind import register_layer_kind
@@ -23,6 +24,27 @@ class EinsumDenseKind(LayerKind):
                 if axis in outputs and axis not in inputs
             ),
         )
+
+    def matrix_shape(self, layer):
+        operands, outputs = layer.equation.split("->")
+        inputs, axes = operands.split(",")
+        contracted = "".join(axis for axis in axes if axis not in outputs)
+        units = "".join(axis for axis in axes if axis in outputs)
+        # One product with a matrix, without any transposition.
+        is_plain = (
+            axes == contracted + units
+            and inputs.endswith(contracted)
+            and outputs.endswith(units)
+            and not set(units) & set(inputs)
+        )
+        shape = self.fans(layer)
+        has_other_bias = (
+            layer.bias is not None and math.prod(layer.bias.shape) != shape[1]
+        )
+        return shape if is_plain and not has_other_bias else None
+
+    def input_rows(self, layer, inputs):
+        return ops.reshape(inputs, (-1, self.matrix_shape(layer)[0]))
 
     def unit_axes(self, layer, preactivation):
         operands, outputs = layer.equation.split("->")

@@ -4,6 +4,7 @@ import contextlib
 import math
 
 import keras
+from keras import ops
 
 from keras_locoprop import backend
 from keras_locoprop import keras_private
@@ -67,6 +68,23 @@ class LayerKind:
         if getattr(layer, "data_format", None) == "channels_first":
             return (1,)
         return (preactivation.ndim - 1,)
+
+    def matrix_shape(self, layer):
+        """The shape of the matrix that the layer multiplies each row by.
+
+        Returns:
+            Tuple `(inputs, units)`, or `None` if it does not multiply by one:
+            its local problem is then not solved in closed form.
+        """
+        return None
+
+    def input_rows(self, layer, inputs):
+        """The rows that `matrix_shape` is about, as `(rows, inputs)`."""
+        raise NotImplementedError
+
+    def output_rows(self, layer, outputs):
+        """What the rows are mapped to, as `(rows, units)`."""
+        return ops.reshape(outputs, (-1, self.matrix_shape(layer)[1]))
 
     def forward(self, layer, call, *args, **kwargs):
         """Computes `z` in the forward pass.

@@ -55,12 +55,15 @@ class IterativeSolver:
         self.proximal = proximal
         self.learning_rate_scaling = learning_rate_scaling
 
-    def build(self, weights):
+    def build(self, weights, matrices=()):
+        """Creates the slots of the inner optimizer."""
         self._optimizer.build(weights)
 
     @property
     def variables(self):
         return self._optimizer.variables
+
+    volatile_variables = variables
 
     def solve(self, problems, learning_rate):
         """Moves each problem's weights towards its minimum.
@@ -87,13 +90,10 @@ class IterativeSolver:
 
         if not self._is_fused:
             apply = backend.compiled(apply)
+        start_of = dict(zip(map(id, weights), starts))
+        sources = [self._gradient_source(p, start_of) for p in problems]
         for step in range(self.inner_steps):
-            rows = row_slice(step, self.inner_batch_size, self.inner_steps)
-            gradients = [
-                gradient
-                for problem in problems
-                for gradient in problem.gradients(rows, at_start=step == 0)
-            ]
+            gradients = [g for source in sources for g in source(step)]
             if self.proximal and step > 0:
                 gradients = [
                     gradient + self.proximal * (weight - start)
@@ -104,6 +104,21 @@ class IterativeSolver:
             decay = max(1 - step / self.inner_steps, self.inner_decay)
             apply(gradients, learning_rate * decay)
         return displacements(weights, starts)
+
+    def _gradient_source(self, problem, starts):
+        """A callable that maps an inner step to the problem's gradients.
+
+        Args:
+            problem: `LocalProblem`.
+            starts: Dict of the weights' first values by their ids.
+        """
+        del starts
+
+        def source(step):
+            rows = row_slice(step, self.inner_batch_size, self.inner_steps)
+            return problem.gradients(rows, at_start=step == 0)
+
+        return source
 
     def _rate_factor(self, problem):
         if self.learning_rate_scaling == "absolute":

@@ -1,0 +1,85 @@
+"""Second moments of a batch, for the factors of each layer's curvature."""
+
+import types
+
+from keras import ops
+
+from keras_locoprop import backend
+from keras_locoprop.counted_rows import counted_rows
+from keras_locoprop.counted_rows import doubted_examples
+from keras_locoprop.layers import layer_kind_of
+from keras_locoprop.output_curvature import sampled_gradients
+from keras_locoprop.precision import in_full_precision
+
+# Rows of one call that its moments are taken from. The patches of a
+# convolution's inputs are as many as its outputs, and each is a copy.
+MAXIMUM_ROWS = 16_384
+
+
+def update_moments(solver, network, matrices, seed):
+    """Has a solver average in the moments of a batch.
+
+    The gradients are drawn such that their second moments are the curvature of
+    the training loss; see `sampled_gradients`.
+
+    Args:
+        solver: `ExactSolver`.
+        network: `Network`.
+        matrices: List of `plan.Matrix`.
+        seed: `keras.random.SeedGenerator`.
+    """
+    kept = types.SimpleNamespace()
+
+    def forward():
+        points, kept.records, kept.loss = network.forward()
+        kept.points = points
+        return (
+            [point.value for point in points],
+            [record.preactivation for record in kept.records],
+        )
+
+    gradients = backend.pulled_back(
+        forward, lambda _: sampled_gradients(kept.loss, kept.points, seed)
+    )
+    solver.begin_update(network.examples)
+    doubted = doubted_examples(kept.records, network.sample_weight)
+    reached = [
+        (record, gradient)
+        for record, gradient in zip(kept.records, gradients)
+        if gradient is not None
+    ]
+    for matrix in matrices:
+        calls = [
+            _rows_of_call(record, in_full_precision(gradient), doubted)
+            for record, gradient in reached
+            if record.layer is matrix.layer
+        ]
+        if calls:
+            solver.average(matrix.weights[0], calls)
+    solver.refresh()
+
+
+def _rows_of_call(record, gradient, doubted):
+    """Tuple `(inputs, gradients, counts, examples)` of one call."""
+    kind, layer = layer_kind_of(record.layer), record.layer
+    counts = counted_rows(record, gradient, doubted)
+    counts = (
+        ops.ones_like(gradient)
+        if counts is None
+        else ops.cast(counts, gradient.dtype) * ops.ones_like(gradient)
+    )
+    units = kind.unit_axes(layer, gradient)
+    examples = _examples_within(gradient, units)
+    inputs = in_full_precision(record.inputs)[:examples]
+    rows = kind.output_rows(layer, gradient[:examples])
+    counts = kind.output_rows(layer, counts[:examples])[:, :1]
+    return kind.input_rows(layer, inputs), rows, counts, examples
+
+
+def _examples_within(gradient, units):
+    examples = ops.shape(gradient)[0]
+    rows = 1
+    for axis in range(1, gradient.ndim):
+        if axis not in units:
+            rows = rows * ops.shape(gradient)[axis]
+    return ops.minimum(examples, ops.maximum(MAXIMUM_ROWS // rows, 1))

@@ -1,0 +1,151 @@
+"""A model on a batch, as a function of its weights."""
+
+import keras
+from keras import ops
+
+from keras_locoprop import backend
+from keras_locoprop import keras_private
+from keras_locoprop.model_graph import losses_of_outputs
+from keras_locoprop.output_curvature import output_point
+from keras_locoprop.precision import in_full_precision
+from keras_locoprop.tap import recording
+
+_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+
+class Network:
+    """Forward passes that leave no trace in the model.
+
+    What a forward pass in training changes (moving statistics, seeds, metrics
+    of losses) is put back, so that each sees the same masks of dropout.
+
+    Args:
+        model: A compiled `keras.Model`.
+        local_layers: List of `plan.LocalLayer`.
+        x: The inputs of the batch.
+        y: Its targets.
+        sample_weight: Its sample weights, or `None`.
+    """
+
+    def __init__(self, model, local_layers, x, y, sample_weight):
+        self._model = model
+        self._layers = [local.layer for local in local_layers]
+        self._batch = (x, y, sample_weight)
+        self.sample_weight = sample_weight
+
+    @property
+    def examples(self):
+        """The number of examples, a scalar tensor or an integer."""
+        x, _, _ = self._batch
+        return ops.shape(keras.tree.flatten(x)[0])[0]
+
+    def rows_for_curvature(self, scalars=50_000):
+        """How many examples the quadratic model needs.
+
+        A quarter of the batch, or so many that the outputs hold `scalars`
+        numbers: curvature is averaged over both. All where the loss may not be
+        a mean over examples.
+        """
+        examples = self.examples
+        losses = keras.tree.flatten(self._model.loss)
+        are_means = all(
+            getattr(loss, "reduction", "mean") in _MEANS for loss in losses
+        )
+        own_loss = (
+            type(self._model).compute_loss is not keras.Model.compute_loss
+        )
+        if own_loss or not are_means:
+            return examples
+        sizes = [
+            output.shape[1:]
+            for output in getattr(self._model, "outputs", None) or ()
+        ]
+        outputs = sum(_product(size) for size in sizes) or 1
+        needed = -(-scalars // outputs)
+        quarter = -(-examples // 4)
+        return ops.minimum(examples, ops.maximum(quarter, needed))
+
+    def on_rows(self, rows):
+        """The same network on the first examples of the batch."""
+        first = Network(self._model, (), *_first(self._batch, rows))
+        first._layers = self._layers
+        return first
+
+    def forward(self):
+        """Runs the model as in training.
+
+        Returns:
+            Tuple `(points, records, loss)`: the list of `OutputPoint`, the list
+            of `tap.Record`, and a callable that maps tensors in place of the
+            points' values to the training loss.
+        """
+        x, y, sample_weight = self._batch
+        state = self._state()
+        before = [backend.snapshot(variable) for variable in state]
+        with recording(self._layers) as records:
+            outputs = keras_private.call_model(self._model, x, training=True)
+        leaves = keras.tree.flatten(outputs)
+        losses = losses_of_outputs(self._model, len(leaves))
+        points = [
+            output_point(leaf, loss, records)
+            for leaf, loss in zip(leaves, losses)
+        ]
+        points = [
+            point._replace(value=in_full_precision(point.value))
+            for point in points
+        ]
+        _restore(state, before)
+
+        def loss(values):
+            predicted = [
+                # Behind an identity Keras sees no logits that the gradient
+                # would go to in place of the output.
+                point.activation(value)
+                if point.activation is not keras.activations.linear
+                else ops.multiply(value, 1.0)
+                for point, value in zip(points, values)
+            ]
+            state = self._state()
+            before = [backend.snapshot(variable) for variable in state]
+            value = keras_private.compute_loss(
+                self._model,
+                x=x,
+                y=y,
+                y_pred=keras.tree.pack_sequence_as(outputs, predicted),
+                sample_weight=sample_weight,
+                training=True,
+            )
+            _restore(state, before)
+            return value
+
+        return points, records, loss
+
+    def loss(self):
+        """The training loss at the present weights."""
+        points, _, loss = self.forward()
+        return loss([point.value for point in points])
+
+    def _state(self):
+        return self._model.non_trainable_variables + [
+            variable
+            for metric in self._model.metrics
+            for variable in metric.variables
+        ]
+
+
+def _restore(state, values):
+    for variable, value in zip(state, values):
+        variable.assign(value)
+
+
+def _product(shape):
+    product = 1
+    for size in shape:
+        product *= size or 1
+    return product
+
+
+def _first(batch, rows):
+    return keras.tree.map_structure(
+        lambda tensor: None if tensor is None else tensor[:rows], batch
+    )

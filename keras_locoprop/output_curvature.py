@@ -1,0 +1,162 @@
+"""The curvature of the training loss in the outputs of the network."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_locoprop import backend
+
+_CLASSES_OF_FUNCTIONS = {
+    keras.losses.binary_crossentropy: keras.losses.BinaryCrossentropy,
+    keras.losses.categorical_crossentropy: (
+        keras.losses.CategoricalCrossentropy
+    ),
+    keras.losses.sparse_categorical_crossentropy: (
+        keras.losses.SparseCategoricalCrossentropy
+    ),
+}
+_LINKS = {
+    keras.losses.BinaryCrossentropy: keras.activations.sigmoid,
+    keras.losses.CategoricalCrossentropy: keras.activations.softmax,
+    keras.losses.SparseCategoricalCrossentropy: keras.activations.softmax,
+}
+
+
+class OutputPoint(NamedTuple):
+    """Where the network ends and the loss begins, for one of its outputs.
+
+    The output itself, in whose values Keras's losses are convex. Cross-entropy
+    of probabilities is convex in their logits as well, and its curvature there
+    is known without the labels.
+
+    Attributes:
+        value: Tensor.
+        activation: Callable that maps it to the output.
+        is_softmax: Boolean: whether the loss is the cross-entropy of the
+            softmax of `value`.
+    """
+
+    value: Any
+    activation: Any
+    is_softmax: bool
+
+
+def output_point(output, loss, records):
+    """Chooses the `OutputPoint` of an output.
+
+    Args:
+        output: Tensor, as the model returned it.
+        loss: The loss of this output, as `compile` takes it, or `None`.
+        records: List of `tap.Record` of the forward pass.
+    """
+    link, from_logits = _link_of(loss)
+    if from_logits:
+        is_softmax = link is keras.activations.softmax
+        return OutputPoint(output, keras.activations.linear, is_softmax)
+    for record in records:
+        if record.outputs is output and record.activation is link:
+            is_softmax = link is keras.activations.softmax
+            return OutputPoint(record.preactivation, link, is_softmax)
+    return OutputPoint(output, keras.activations.linear, False)
+
+
+def gauss_newton_products(loss, points, products):
+    """Multiplies tangents of the outputs by the loss's Hessian.
+
+    Where the loss is piecewise linear and has none, by the sum of the outer
+    products of its gradients.
+
+    Args:
+        loss: Callable that maps a list of tensors in place of `points` to the
+            loss.
+        points: List of tensors.
+        products: List of lists of tensors, aligned with `points`.
+
+    Returns:
+        List of lists of tensors, likewise.
+    """
+    gradient, curved = backend.hessian_products(loss, points, products)
+    examples = ops.cast(ops.shape(points[0])[0], points[0].dtype)
+    is_curved = ops.any(
+        ops.stack([ops.any(entry != 0) for entry in sum(curved, [])])
+    )
+    return [
+        [
+            ops.where(is_curved, h, examples * g * _row_sums(g * t))
+            for g, t, h in zip(gradient, tangent, of_tangent)
+        ]
+        for tangent, of_tangent in zip(products, curved)
+    ]
+
+
+def _row_sums(tensor):
+    axes = tuple(range(1, tensor.ndim))
+    return ops.sum(tensor, axes, keepdims=True) if axes else tensor
+
+
+def sampled_gradients(loss, output_points, seed):
+    r"""Draws gradients whose second moments are the loss's own curvature.
+
+    For each example, `E[ĝ ĝᵀ] = H`, its loss's Hessian in the output: for a
+    loss that takes outputs one by one `ĝ = √h ε`, for the cross-entropy of a
+    softmax `ĝ = √c (√p ε - p √pᵀε)`, with signs `ε`. Elsewhere the gradients
+    themselves stand in. Whether a loss takes outputs one by one is seen by its
+    Hessian's product with a vector.
+
+    Args:
+        loss: As in `gauss_newton_products`; a mean over examples.
+        output_points: List of `OutputPoint`.
+        seed: `keras.random.SeedGenerator`.
+
+    Returns:
+        List of tensors, aligned with the points.
+    """
+    points = [point.value for point in output_points]
+    ones = [ops.ones_like(point) for point in points]
+    probes = [keras.random.normal(ops.shape(p), seed=seed) for p in points]
+    probes = [ops.cast(v, p.dtype) for v, p in zip(probes, points)]
+    gradient, products = backend.hessian_products(loss, points, [ones, probes])
+    examples = ops.cast(ops.shape(points[0])[0], points[0].dtype)
+    sampled = []
+    for point, g, h, probe, product in zip(
+        output_points, gradient, products[0], probes, products[1]
+    ):
+        signs = ops.sign(probe)
+        if point.is_softmax:
+            of_softmax = _sample_of_softmax(point.value, probe, product, signs)
+            sampled.append(ops.sqrt(examples) * of_softmax)
+            continue
+        error = ops.sum(ops.square(product - h * probe))
+        size = ops.sum(ops.square(product))
+        one_by_one = ops.logical_and(error <= 1e-6 * size, size > 0)
+        root = ops.sqrt(ops.maximum(examples * h, 0.0))
+        sampled.append(ops.where(one_by_one, root * signs, examples * g))
+    return sampled
+
+
+def _sample_of_softmax(logits, probe, product, signs):
+    """`H = c (diag p - p pᵀ)`: `c` is what the loss weighs an example by."""
+    p = ops.softmax(logits)
+    mean = ops.sum(p * probe, axis=-1, keepdims=True)
+    variance = ops.sum(p * ops.square(probe - mean), axis=-1, keepdims=True)
+    quadratic = ops.sum(probe * product, axis=-1, keepdims=True)
+    weight = ops.where(
+        variance > 1e-6, quadratic / ops.maximum(variance, 1e-6), 0.0
+    )
+    root = ops.sqrt(p)
+    sample = root * signs - p * ops.sum(root * signs, axis=-1, keepdims=True)
+    return ops.sqrt(ops.maximum(weight, 0.0)) * sample
+
+
+def _link_of(loss):
+    """The activation that a cross-entropy matches, and whether it applies it."""
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if loss in _CLASSES_OF_FUNCTIONS:
+        return _LINKS[_CLASSES_OF_FUNCTIONS[loss]], False
+    link = _LINKS.get(type(loss))
+    if link is None or loss.get_config().get("axis", -1) != -1:
+        return None, False
+    return link, bool(loss.get_config()["from_logits"])

@@ -1,0 +1,64 @@
+"""The quadratic model of the training loss, along a few directions."""
+
+from keras import ops
+
+
+def minimizer(slopes, curvatures):
+    """Minimizes `-bᵀα + ½ αᵀKα`.
+
+    Args:
+        slopes: Tensor `b` of shape `(n,)`: how steeply the loss falls along
+            each direction.
+        curvatures: Tensor `K` of shape `(n, n)`, positive semidefinite.
+
+    Returns:
+        Tensor `α`. A direction without curvature, as that of a first step's
+        momentum, has the coefficient 0.
+    """
+    diagonal = ops.diagonal(curvatures)
+    has_curvature = diagonal > 0
+    scale = ops.where(
+        has_curvature,
+        1.0 / ops.sqrt(ops.where(has_curvature, diagonal, 1.0)),
+        0.0,
+    )
+    # Directions of very different lengths; nearly parallel ones must not blow
+    # each other up.
+    correlations = curvatures * scale[:, None] * scale[None, :]
+    identity = ops.eye(slopes.shape[0], dtype=slopes.dtype)
+    correlations = ops.where(identity > 0, 1.0 + 1e-5, correlations)
+    solution = ops.solve(correlations, (slopes * scale)[:, None])[:, 0]
+    return solution * scale
+
+
+def decrease_of_model(coefficients, slopes, curvatures):
+    """`bᵀα - ½ αᵀKα`: by how much the model falls; see `minimizer`."""
+    bend = ops.matmul(curvatures, coefficients[:, None])[:, 0]
+    return ops.sum(coefficients * (slopes - 0.5 * bend))
+
+
+def adapted_damping(damping, reduction_ratio, factor, floor, ceiling):
+    """Levenberg's and Marquardt's rule.
+
+    Args:
+        damping: Scalar tensor.
+        reduction_ratio: Scalar tensor: the actual decrease of the loss over
+            that of its model.
+        factor: Float below 1.
+        floor: Float.
+        ceiling: Float.
+
+    Returns:
+        Scalar tensor: smaller where the model is right (above 3/4), larger
+        where it is not (below 1/4, or not a number).
+
+    Reference:
+        Martens, Grosse, [Optimizing Neural Networks with Kronecker-factored
+        Approximate Curvature](https://arxiv.org/abs/1503.05671), Section 6.5.
+    """
+    adapted = ops.where(
+        reduction_ratio > 0.75,
+        damping * factor,
+        ops.where(reduction_ratio >= 0.25, damping, damping / factor),
+    )
+    return ops.clip(adapted, floor, ceiling)

@@ -1,0 +1,207 @@
+"""Exact solutions, full output scaling and an automatic step: K-FAC, densely.
+
+The curvature of a small network is computed here with explicit Jacobians and
+Kronecker products, in double precision.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import keras_locoprop
+from keras_locoprop import LocoProp
+from keras_locoprop.automatic_step import ADAPTATION_FACTOR
+from keras_locoprop.automatic_step import INITIAL_DAMPING
+
+FEATURES, HIDDEN, OUTPUTS, EXAMPLES = 4, 5, 3, 12
+
+LOSSES = {
+    "mse": ("linear", lambda z: np.eye(OUTPUTS) * 2 / OUTPUTS),
+    "binary_crossentropy": (
+        "sigmoid",
+        lambda z: np.diag(sigmoid(z) * (1 - sigmoid(z))) / OUTPUTS,
+    ),
+    "categorical_crossentropy": (
+        "softmax",
+        lambda z: np.diag(softmax(z)) - np.outer(softmax(z), softmax(z)),
+    ),
+}
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(z):
+    return np.exp(z) / np.sum(np.exp(z))
+
+
+def make(loss, **arguments):
+    activation, _ = LOSSES[loss]
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            layers.Dense(HIDDEN, "tanh", bias_initializer="glorot_normal"),
+            layers.Dense(OUTPUTS, activation),
+        ]
+    )
+    model.compile(LocoProp("auto", **arguments), loss)
+    return model
+
+
+def batch(seed):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(EXAMPLES, FEATURES))
+    y = np.abs(generator.normal(size=(EXAMPLES, OUTPUTS)))
+    return x, y / y.sum(axis=1, keepdims=True)
+
+
+def linearization(model, x, y):
+    """Gradient, `(examples, outputs, weights)` Jacobian, logits, loss."""
+    first, second = model.layers
+    with tf.GradientTape(persistent=True) as tape:
+        hidden = first(x)
+        logits = hidden @ second.kernel.value + second.bias.value
+        loss = model.compute_loss(x, y, second.activation(logits))
+    values = [weight.value for weight in model.trainable_variables]
+    gradient = np.concatenate(
+        [np.ravel(g) for g in tape.gradient(loss, values)]
+    )
+    jacobian = np.concatenate(
+        [
+            np.reshape(j, (EXAMPLES, OUTPUTS, -1))
+            for j in tape.jacobian(logits, values)
+        ],
+        axis=-1,
+    )
+    return gradient, jacobian, np.asarray(logits), float(loss)
+
+
+def with_ones(x):
+    return np.concatenate([x, np.ones((len(x), 1))], axis=1)
+
+
+def kfac_direction(model, gradient, damping):
+    """The damped Kronecker product of each layer, as one dense matrix."""
+    factors = list(model.optimizer.state.solver._factors.values())
+    weight = float(model.optimizer.state.solver._weight)
+    moments = [
+        (
+            np.asarray(each.inputs_moment) / weight,
+            np.asarray(each.outputs_moment) / weight,
+        )
+        for each in factors
+    ]
+    size = np.mean([np.diag(c).mean() * np.diag(s).mean() for c, s in moments])
+    parts, start = [], 0
+    for c, s in moments:
+        split = np.sqrt(np.diag(c).mean() / np.diag(s).mean())
+        root = np.sqrt(damping * size)
+        dense = np.kron(
+            c + split * root * np.eye(len(c)),
+            s + root / split * np.eye(len(s)),
+        )
+        stop = start + len(dense)
+        parts.append(np.linalg.solve(dense, gradient[start:stop]))
+        start = stop
+    return np.concatenate(parts), size
+
+
+def flat(weights):
+    return np.concatenate([np.ravel(weight) for weight in weights])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("loss", LOSSES)
+def test_two_steps_are_those_of_dense_kfac(loss):
+    model = make(loss)
+    last = None
+    for step in range(2):
+        x, y = batch(step)
+        start = flat(model.get_weights())
+        gradient, jacobian, logits, _ = linearization(model, x, y)
+        automatic = model.optimizer.state.automatic_step
+        damping = float(automatic.damping)
+        model.train_on_batch(x, y)
+        direction, size = kfac_direction(model, gradient, damping)
+        hessians = [LOSSES[loss][1](z) for z in logits]
+        curvature = np.mean(
+            [j.T @ h @ j for j, h in zip(jacobian, hessians)], axis=0
+        ) + damping * size * np.eye(len(start))
+        directions = np.stack([direction] + ([] if last is None else [last]))
+        coefficients = np.linalg.solve(
+            directions @ curvature @ directions.T, directions @ gradient
+        )
+        last = coefficients @ directions
+        moved = start - flat(model.get_weights())
+        # A ridge of 1e-5 keeps nearly parallel directions apart.
+        np.testing.assert_allclose(moved, last, rtol=1e-3, atol=1e-6)
+        last = moved
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("loss", LOSSES)
+def test_moments_are_those_of_inputs_and_of_the_curvature(loss):
+    model = make(loss)
+    x, y = batch(0)
+    x, y = np.tile(x, (400, 1)), np.tile(y, (400, 1))
+    hidden = np.asarray(model.layers[0](x))
+    kernel, bias = model.layers[1].get_weights()
+    z = hidden @ kernel + bias
+    model.train_on_batch(x, y)
+    solver = model.optimizer.state.solver
+    [first, second] = solver._factors.values()
+    weight = float(solver._weight)
+    for factors, inputs in ((first, x), (second, hidden)):
+        inputs = with_ones(inputs)
+        np.testing.assert_allclose(
+            np.asarray(factors.inputs_moment) / weight,
+            inputs.T @ inputs / len(inputs),
+            rtol=1e-9,
+        )
+    hessian = LOSSES[loss][1]
+    at_outputs = [hessian(row) for row in z[:EXAMPLES]]
+    slopes = 1 - hidden[:EXAMPLES] ** 2
+    back = [kernel * s[:, None] for s in slopes]
+    at_hidden = [b @ h @ b.T for b, h in zip(back, at_outputs)]
+    # Drawn, 4800 times.
+    for factors, expected in ((first, at_hidden), (second, at_outputs)):
+        expected = np.mean(expected, axis=0)
+        np.testing.assert_allclose(
+            np.asarray(factors.outputs_moment) / weight,
+            expected,
+            atol=0.08 * np.abs(expected).max(),
+        )
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_quadratic_loss_falls_as_foretold():
+    """A ratio of one lowers the damping, by the same factor each time."""
+    model = keras_locoprop.Sequential(
+        [keras.Input((FEATURES,)), layers.Dense(OUTPUTS)]
+    )
+    model.compile(LocoProp("auto", damping=1e-6), "mse")
+    x, y = batch(0)
+    for _ in range(11):
+        model.train_on_batch(x, y)
+    damping = float(model.optimizer.state.automatic_step.damping)
+    assert damping == pytest.approx(INITIAL_DAMPING * ADAPTATION_FACTOR**3)
+    least_squares = np.linalg.lstsq(with_ones(x), y, rcond=None)
+    for _ in range(150):
+        model.train_on_batch(x, y)
+    best = least_squares[1].sum() / y.size
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(best, rel=1e-4)
+
+
+def test_the_scale_of_the_loss_does_not_matter():
+    x, y = batch(0)
+    weights = []
+    for scale in (1.0, 1000.0):
+        keras.utils.set_random_seed(0)
+        model = make("mse")
+        model.compile(LocoProp("auto"), "mse", loss_weights=scale)
+        model.fit(x, y, epochs=10, verbose=0)
+        weights.append(flat(model.get_weights()))
+    np.testing.assert_allclose(*weights, rtol=2e-2, atol=2e-3)

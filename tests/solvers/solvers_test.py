@@ -1,0 +1,190 @@
+"""Each solver against another, or against dense linear algebra."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import keras_locoprop
+from keras_locoprop import LocoProp
+from keras_locoprop.solvers import choice
+from keras_locoprop.solvers.iterative import IterativeSolver
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+FEATURES, HIDDEN, OUTPUTS, EXAMPLES = 5, 4, 3, 12
+
+
+def data():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(EXAMPLES, FEATURES))
+    return x, generator.uniform(size=(EXAMPLES, OUTPUTS))
+
+
+def make(activation="tanh", use_bias=True):
+    keras.utils.set_random_seed(5)
+    return keras_locoprop.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            layers.Dense(HIDDEN, activation, use_bias=use_bias),
+            layers.Dense(OUTPUTS, "sigmoid"),
+        ]
+    )
+
+
+def displacements(model, steps=1, **arguments):
+    """How far each weight goes, in `steps` batches."""
+    x, y = data()
+    before = model.get_weights()
+    model.compile(LocoProp(**arguments), "mse")
+    model.fit(x, y, batch_size=EXAMPLES, epochs=steps, verbose=0)
+    return [old - new for old, new in zip(before, model.get_weights())]
+
+
+def only_rows(only_if_cheaper, **arguments):
+    del only_if_cheaper
+    return IterativeSolver(inner_batch_size="all", **arguments)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("inner_optimizer", ["sgd", "adam", None])
+@pytest.mark.parametrize("inner_steps", [1, 2, 5, 50])
+def test_gram_steps_are_those_on_all_rows(
+    inner_steps, inner_optimizer, use_bias, monkeypatch
+):
+    arguments = {
+        "variant": "squared",
+        "inner_steps": inner_steps,
+        "inner_optimizer": inner_optimizer,
+        "proximal": 0.3,
+    }
+    by_gram = displacements(
+        make(use_bias=use_bias), steps=3, solver="gram", **arguments
+    )
+    monkeypatch.setattr(choice, "GramSolver", only_rows)
+    by_rows = displacements(
+        make(use_bias=use_bias), steps=3, inner_batch_size="all", **arguments
+    )
+    for one, other in zip(by_gram, by_rows, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("examples", "is_cheaper"), [(1, False), (2, False), (8, True), (64, True)]
+)
+def test_gram_is_taken_where_it_is_cheaper(examples, is_cheaper):
+    """`B i² + T i² u < 2 T B i u`, at i = 6, u = 4, T = 2."""
+    solver = choice.make_solver(
+        "iterative",
+        {
+            "inner_optimizer": keras.optimizers.SGD(),
+            "inner_steps": 2,
+            "inner_batch_size": "all",
+            "inner_decay": 0.25,
+            "proximal": 0.0,
+            "learning_rate_scaling": "absolute",
+        },
+        {},
+    )
+    inputs = tf.zeros((examples, 6))
+    assert bool(solver._is_cheaper(inputs, (6, 4))) == is_cheaper
+
+
+def mean_diagonal(inputs):
+    return np.mean(np.sum(inputs**2, axis=1) + 1) / (FEATURES + 1)
+
+
+def test_exact_is_where_the_iterative_solver_converges_to():
+    """With the damping of the one as the proximal term of the other."""
+    damping = 0.3
+    x, _ = data()
+    model = make()
+    exact = displacements(
+        model,
+        solver="exact",
+        damping=damping,
+        gradient_scaling="absolute",
+        exclude=[model.layers[1].name],
+    )
+    model = make()
+    converged = displacements(
+        model,
+        variant="squared",
+        gradient_scaling="absolute",
+        learning_rate_scaling="absolute",
+        inner_optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
+        inner_batch_size="all",
+        inner_steps=600,
+        proximal=np.sqrt(damping) * mean_diagonal(x),
+        exclude=[model.layers[1].name],
+    )
+    for one, other in zip(exact[:2], converged[:2], strict=True):
+        assert np.abs(one).max() > 1e-5
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-10)
+
+
+def dense_hessian(layer, inputs):
+    """Of the local matching loss, as one matrix."""
+    kernel, bias = (tf.convert_to_tensor(w) for w in layer.get_weights())
+    sizes = [kernel.shape.num_elements(), bias.shape.num_elements()]
+    point = tf.concat([tf.reshape(kernel, [-1]), bias], axis=0)
+    with tf.GradientTape() as outer:
+        outer.watch(point)
+        with tf.GradientTape() as inner:
+            inner.watch(point)
+            kernel, bias = tf.split(point, sizes)
+            z = inputs @ tf.reshape(kernel, layer.kernel.shape) + bias
+            potentials = {
+                "tanh": lambda: tf.math.log(tf.cosh(z)),
+                "relu": lambda: 0.5 * tf.nn.relu(z) ** 2,
+                "softmax": lambda: tf.reduce_logsumexp(z, axis=-1),
+            }
+            loss = tf.reduce_sum(potentials[layer.activation.__name__]())
+            loss = loss / EXAMPLES
+        gradient = inner.gradient(loss, point)
+    return outer.jacobian(gradient, point).numpy()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "softmax"])
+def test_conjugate_gradients_solve_the_newton_system(activation):
+    x, y = data()
+    model = make(activation)
+    layer = model.layers[0]
+    hessian = dense_hessian(layer, x)
+    with tf.GradientTape() as tape:
+        error = keras.losses.mean_squared_error(y, model(x))
+        mean = tf.reduce_mean(error)
+    gradients = tape.gradient(mean, [w.value for w in layer.weights])
+    gradient = 0.005 * np.concatenate([np.ravel(g) for g in gradients])
+    damping = 0.2 * (gradient @ hessian @ gradient) / (gradient @ gradient)
+    damped = hessian + damping * np.eye(len(hessian))
+    expected = np.linalg.solve(damped, gradient)
+    moved = displacements(
+        model,
+        solver="conjugate_gradient",
+        damping=0.2,
+        inner_steps=60,
+        gradient_scaling="absolute",
+    )
+    moved = np.concatenate([np.ravel(part) for part in moved[:2]])
+    np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-12)
+
+
+def test_conjugate_gradients_know_regularizers():
+    """A strong one holds the weights where they are."""
+    moved = {}
+    for strength in (0.0, 1e4):
+        keras.utils.set_random_seed(5)
+        regularizer = keras.regularizers.L2(strength)
+        layer = layers.Dense(OUTPUTS, kernel_regularizer=regularizer)
+        model = keras_locoprop.Sequential([keras.Input((FEATURES,)), layer])
+        layer.kernel.assign(0 * layer.kernel)
+        moved[strength] = displacements(
+            model,
+            solver="conjugate_gradient",
+            damping=1e-6,
+            inner_steps=30,
+            gradient_scaling="absolute",
+        )
+    assert np.abs(moved[1e4][0]).max() < 0.01 * np.abs(moved[0.0][0]).max()
