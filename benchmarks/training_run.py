@@ -8,7 +8,7 @@ import numpy as np
 import keras_locoprop
 from benchmarks import problems
 from benchmarks.records import versions
-from keras_locoprop.optimizer import default_inner_optimizer
+from keras_locoprop.configuration import default_inner_optimizer
 
 ADAM = "Adam"
 LOCOPROP = "LocoProp"

@@ -8,26 +8,22 @@ import keras
 from keras import ops
 
 from keras_locoprop import keras_private
-from keras_locoprop.automatic_step import AutomaticStep
-from keras_locoprop.optimizer_state import OptimizerState
+from keras_locoprop.configuration import AUTO
+from keras_locoprop.configuration import default_inner_optimizer
+from keras_locoprop.configuration import paper_arguments
+from keras_locoprop.configuration import resolve_defaults
+from keras_locoprop.optimizer_state import make_state
 from keras_locoprop.precision import full_precision
-from keras_locoprop.solvers import SQUARED_ONLY
 from keras_locoprop.solvers import WITHOUT_RATE
-from keras_locoprop.solvers import FallbackSolver
-from keras_locoprop.solvers import make_solver
 from keras_locoprop.validation import check_arguments
 from keras_locoprop.validation import check_automatic
 from keras_locoprop.validation import resolve_optimizer
 
-_PLAIN_ARGUMENTS = (
-    "activation_learning_rate",
-    "variant",
-    "gradient_scaling",
+_OF_SOLVER = (
     "inner_steps",
     "inner_batch_size",
     "inner_decay",
     "proximal",
-    "exclude",
     "learning_rate_scaling",
     "solver",
     "output_scaling",
@@ -35,11 +31,13 @@ _PLAIN_ARGUMENTS = (
     "curvature_period",
     "maximum_width",
 )
-
-
-def default_inner_optimizer():
-    """RMSprop with heavy momentum, as in the paper's experiments."""
-    return keras.optimizers.RMSprop(1e-3, rho=0.9, momentum=0.99)
+_PLAIN_ARGUMENTS = (
+    "activation_learning_rate",
+    "variant",
+    "gradient_scaling",
+    "exclude",
+    *_OF_SOLVER,
+)
 
 
 @keras.saving.register_keras_serializable("keras_locoprop")
@@ -184,15 +182,10 @@ class LocoProp(keras.optimizers.Optimizer):
         maximum_width=4096,
         **kwargs,
     ):
-        is_automatic = (
-            isinstance(learning_rate, str) and learning_rate == "auto"
+        is_automatic = isinstance(learning_rate, str) and learning_rate == AUTO
+        variant, solver, output_scaling = resolve_defaults(
+            is_automatic, variant, solver, output_scaling
         )
-        solver = solver or ("exact" if is_automatic else "iterative")
-        if variant is None:
-            variant = "squared" if solver in SQUARED_ONLY else "matching"
-        if output_scaling == "auto":
-            is_full = is_automatic and solver == "exact"
-            output_scaling = "full" if is_full else None
         own_arguments = {
             "learning_rate": learning_rate,
             "activation_learning_rate": activation_learning_rate,
@@ -231,18 +224,8 @@ class LocoProp(keras.optimizers.Optimizer):
         if isinstance(learning_rate, int):
             learning_rate = float(learning_rate)
         super().__init__(learning_rate=learning_rate, **kwargs)
-        self.activation_learning_rate = activation_learning_rate
-        self.variant = variant
-        self.gradient_scaling = gradient_scaling
-        self.inner_steps = inner_steps
-        self.inner_batch_size = inner_batch_size
-        self.inner_decay = inner_decay
-        self.proximal = proximal
-        self.learning_rate_scaling = learning_rate_scaling
-        self.output_scaling = output_scaling
-        self.damping = damping
-        self.curvature_period = curvature_period
-        self.maximum_width = maximum_width
+        for name in _PLAIN_ARGUMENTS:
+            setattr(self, name, own_arguments[name])
         self.exclude = None if exclude is None else list(exclude)
         self.skipped_steps = self.add_variable(
             shape=(), dtype="int", name="skipped_steps"
@@ -252,39 +235,11 @@ class LocoProp(keras.optimizers.Optimizer):
             dtype=full_precision(),
             name="gradient_size",
         )
-        automatic_step = AutomaticStep(damping) if is_automatic else None
-        inner_rate = _initial_rate(inner)
-        self._state = OptimizerState(
-            inner_config=keras.optimizers.serialize(inner),
-            fallback_config=keras.optimizers.serialize(fallback),
-            solver_name=solver,
-            solver=make_solver(
-                solver,
-                iterative_arguments={
-                    "inner_optimizer": inner,
-                    "inner_steps": inner_steps,
-                    "inner_batch_size": inner_batch_size,
-                    "inner_decay": inner_decay,
-                    "proximal": proximal,
-                    "learning_rate_scaling": learning_rate_scaling,
-                },
-                curvature_arguments={
-                    "inner_learning_rate": inner_rate,
-                    "output_scaling": output_scaling,
-                    "damping": (
-                        automatic_step.damping if is_automatic else damping
-                    ),
-                    "period": curvature_period,
-                    "maximum_width": maximum_width,
-                },
-            ),
-            fallback=FallbackSolver(fallback),
-            automatic_step=automatic_step,
-            inner_learning_rate=(
-                inner_rate
-                if is_automatic and solver not in WITHOUT_RATE
-                else None
-            ),
+        self._state = make_state(
+            inner,
+            fallback,
+            {name: own_arguments[name] for name in _OF_SOLVER},
+            is_automatic,
             track=functools.partial(keras_private.track_variable, self),
         )
 
@@ -312,22 +267,7 @@ class LocoProp(keras.optimizers.Optimizer):
             Amid, Anil, Warmuth, [LocoProp](https://arxiv.org/abs/2106.06199),
             Section 5, and its published code.
         """
-        # The code sums over the 1000 rows of a batch where this package has
-        # means: 1e-5 under the root there is 1e-5 / 1000² here.
-        inner = keras.optimizers.RMSprop(
-            1e-5, rho=0.9, momentum=0.999, epsilon=1e-11
-        )
-        return cls(
-            **{
-                "activation_learning_rate": 0.01,
-                "gradient_scaling": "absolute",
-                "inner_steps": 10,
-                "inner_batch_size": "all",
-                "inner_optimizer": inner,
-                "learning_rate_scaling": "absolute",
-                **arguments,
-            }
-        )
+        return cls(**paper_arguments() | arguments)
 
     def attach(self, plan):
         """Tells the optimizer which weights have local problems.
@@ -360,11 +300,6 @@ class LocoProp(keras.optimizers.Optimizer):
     def volatile_variables(self):
         """The part of it that must be looked at for numbers not finite."""
         return [self.gradient_size, *self._state.solver.volatile_variables]
-
-    @property
-    def solver(self):
-        """String: the name of the solver of the local problems."""
-        return self._state.solver_name
 
     @property
     def state(self):
@@ -437,7 +372,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "trainable_weights": self._state.weight_count,
         }
         if self._state.automatic_step is not None:
-            own_config["learning_rate"] = "auto"
+            own_config["learning_rate"] = AUTO
         return super().get_config() | copy.deepcopy(own_config)
 
     @classmethod
@@ -451,7 +386,3 @@ class LocoProp(keras.optimizers.Optimizer):
         optimizer._state.weight_count = weight_count
         optimizer._state.matrices = matrices
         return optimizer
-
-
-def _initial_rate(optimizer):
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

@@ -1,6 +1,51 @@
 """What LocoProp remembers from batch to batch."""
 
 import keras
+from keras import ops
+
+from keras_locoprop.automatic_step import AutomaticStep
+from keras_locoprop.solvers import WITHOUT_RATE
+from keras_locoprop.solvers import FallbackSolver
+from keras_locoprop.solvers import make_solver
+
+
+def make_state(inner, fallback, arguments, is_automatic, track):
+    """Makes the solvers that the arguments of `LocoProp` ask for.
+
+    Args:
+        inner: The inner optimizer.
+        fallback: The fallback optimizer.
+        arguments: Dict of LocoProp's arguments that its solvers take.
+        is_automatic: Boolean: whether the learning rate is `"auto"`.
+        track: Callable that is given each variable of the state.
+
+    Returns:
+        `OptimizerState`.
+    """
+    arguments = dict(arguments)
+    name = arguments.pop("solver")
+    damping = arguments.pop("damping")
+    automatic_step = AutomaticStep(damping) if is_automatic else None
+    inner_rate = float(ops.convert_to_numpy(inner.learning_rate))
+    curvature_arguments = {
+        "inner_learning_rate": inner_rate,
+        "output_scaling": arguments.pop("output_scaling"),
+        "damping": automatic_step.damping if is_automatic else damping,
+        "period": arguments.pop("curvature_period"),
+        "maximum_width": arguments.pop("maximum_width"),
+    }
+    takes_rate = is_automatic and name not in WITHOUT_RATE
+    return OptimizerState(
+        inner_config=keras.optimizers.serialize(inner),
+        fallback_config=keras.optimizers.serialize(fallback),
+        solver=make_solver(
+            name, {"inner_optimizer": inner, **arguments}, curvature_arguments
+        ),
+        fallback=FallbackSolver(fallback),
+        automatic_step=automatic_step,
+        inner_learning_rate=inner_rate if takes_rate else None,
+        track=track,
+    )
 
 
 class OptimizerState:
@@ -15,7 +60,6 @@ class OptimizerState:
         self,
         inner_config,
         fallback_config,
-        solver_name,
         solver,
         fallback,
         automatic_step,
@@ -24,7 +68,6 @@ class OptimizerState:
     ):
         self.inner_config = inner_config
         self.fallback_config = fallback_config
-        self.solver_name = solver_name
         self.solver = solver
         self.fallback = fallback
         self.automatic_step = automatic_step

@@ -151,7 +151,7 @@ def _sample_of_softmax(logits, probe, product, signs):
 
 
 def _link_of(loss):
-    """The activation that a cross-entropy matches, and whether it applies it."""
+    """Which activation a cross-entropy matches, and whether it applies it."""
     if isinstance(loss, str):
         loss = keras.losses.get(loss)
     if loss in _CLASSES_OF_FUNCTIONS:

@@ -45,7 +45,7 @@ def adapted_damping(damping, reduction_ratio, factor, floor, ceiling):
         reduction_ratio: Scalar tensor: the actual decrease of the loss over
             that of its model.
         factor: Float below 1.
-        floor: Float.
+        floor: Scalar tensor or float.
         ceiling: Float.
 
     Returns:

@@ -127,8 +127,8 @@ def _is_list_of_patterns(value):
 _RULES = {
     "learning_rate": (
         _is_rate,
-        'a positive float, "auto", a `keras.optimizers.schedules.LearningRateSchedule`'
-        " or a callable",
+        'a positive float, "auto", a '
+        "`keras.optimizers.schedules.LearningRateSchedule` or a callable",
     ),
     "activation_learning_rate": (_is_positive, "a positive float"),
     "variant": (VARIANTS.__contains__, f"one of {VARIANTS}"),

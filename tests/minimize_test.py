@@ -199,3 +199,13 @@ def test_what_it_cannot_train(model, message):
         model.compile(optimizer=LocoProp())
     with pytest.raises(ValueError, match=message):
         keras_locoprop.minimize(model, lambda: 0.0, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"solver": "exact"}, {"learning_rate": "auto"}]
+)
+def test_solvers_that_need_to_know_the_network(arguments, data):
+    model = VariationalAutoencoder()
+    model.compile(optimizer=LocoProp(**arguments))
+    with pytest.raises(ValueError, match="work in `fit`"):
+        model.fit(data, verbose=0)

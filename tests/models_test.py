@@ -215,6 +215,9 @@ def test_class_weight(data):
         {"exclude": ["first"]},
         {"variant": "squared"},
         {"gradient_scaling": "absolute"},
+        {"solver": "exact"},
+        {"solver": "conjugate_gradient"},
+        {"learning_rate": "auto"},
     ],
     ids=lambda arguments: next(iter(arguments)),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from keras_locoprop import LocoProp
 from keras_locoprop import Sequential
-from keras_locoprop.optimizer import default_inner_optimizer
+from keras_locoprop.configuration import default_inner_optimizer
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,11 @@ from keras_locoprop.optimizer import default_inner_optimizer
         ("exclude", "dense"),
         ("exclude", ["("]),
         ("exclude", [3]),
+        ("solver", "newton"),
+        ("output_scaling", "all"),
+        ("damping", 0.0),
+        ("curvature_period", 0),
+        ("maximum_width", -1),
         ("inner_optimizer", "no such optimizer"),
         ("inner_optimizer", 3.0),
         ("fallback_optimizer", "no such optimizer"),
@@ -65,6 +70,42 @@ def test_optimizers_that_cannot_serve(argument, make):
         LocoProp(**{argument: make()})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"solver": "exact", "variant": "matching"}, "`variant` must be .*sq"),
+        ({"solver": "gram", "variant": "matching"}, "`variant` must be .*sq"),
+        ({"output_scaling": "full"}, "`output_scaling` must be `None` unless"),
+        (
+            {"learning_rate": "auto", "gradient_accumulation_steps": 2},
+            "`gradient_accumulation_steps` must not be set with",
+        ),
+    ],
+)
+def test_arguments_that_do_not_go_together(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LocoProp(**arguments)
+
+
+def test_what_an_automatic_step_brings_with_it():
+    optimizer = LocoProp("auto")
+    assert optimizer.solver == "exact"
+    assert optimizer.variant == "squared"
+    assert optimizer.output_scaling == "full"
+    assert LocoProp("auto", solver="iterative").output_scaling is None
+    assert LocoProp().solver == "iterative"
+    assert LocoProp().variant == "matching"
+
+
+def test_the_settings_of_the_paper():
+    optimizer = LocoProp.paper(inner_steps=4)
+    assert float(optimizer.learning_rate) == pytest.approx(1e-5)
+    assert optimizer.activation_learning_rate == 0.01
+    assert optimizer.gradient_scaling == "absolute"
+    assert optimizer.inner_batch_size == "all"
+    assert optimizer.inner_steps == 4
+
+
 def test_unknown_argument():
     with pytest.raises(ValueError, match="learning_rates"):
         LocoProp(learning_rates=0.1)
@@ -85,6 +126,9 @@ def test_arguments_of_keras_are_checked_by_keras():
         {"inner_batch_size": 7, "proximal": 2.0, "exclude": ["dense", "a.*"]},
         {"inner_optimizer": "nadam", "fallback_optimizer": "sgd"},
         {"weight_decay": 0.1, "clipnorm": 1.0, "use_ema": True, "name": "l"},
+        {"learning_rate": "auto", "damping": 0.5},
+        {"solver": "exact", "output_scaling": "unit", "maximum_width": 9},
+        {"solver": "conjugate_gradient", "curvature_period": 3},
         {
             "inner_optimizer": keras.optimizers.SGD(0.3, momentum=0.9),
             "fallback_optimizer": keras.optimizers.Lion(0.2, beta_1=0.8),

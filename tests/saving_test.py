@@ -24,6 +24,10 @@ OPTIMIZERS = {
     "squared": {"variant": "squared", "proximal": 1.0},
     "kept_averages": {"use_ema": True, "gradient_accumulation_steps": 2},
     "excluded": {"exclude": ["dense.*"], "fallback_optimizer": "rmsprop"},
+    "automatic": {"learning_rate": "auto"},
+    "exact": {"solver": "exact", "output_scaling": "unit", "maximum_width": 7},
+    "gram": {"solver": "gram"},
+    "conjugate_gradient": {"solver": "conjugate_gradient"},
     "schedule": {
         "learning_rate": keras.optimizers.schedules.CosineDecay(1e-4, 50)
     },

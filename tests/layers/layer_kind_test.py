@@ -222,3 +222,66 @@ def test_channels_may_come_first():
     layer = keras.layers.Conv2D(6, 3, data_format="channels_first")
     kind = layers.layer_kind_of(layer)
     assert kind.unit_axes(layer, tf.zeros((2, 6, 3, 3))) == (1,)
+
+
+MATRICES = {
+    "dense": (lambda: keras.layers.Dense(3), (4, 6, 5)),
+    "convolution": (
+        lambda: keras.layers.Conv2D(3, (2, 3), strides=2, padding="same"),
+        (4, 7, 8, 2),
+    ),
+    "dilated": (
+        lambda: keras.layers.Conv2D(3, 2, dilation_rate=2),
+        (4, 7, 8, 2),
+    ),
+    "query": (
+        lambda: keras.layers.EinsumDense(
+            "abc,cde->abde", (6, 2, 3), bias_axes="de"
+        ),
+        (4, 6, 5),
+    ),
+    "attended": (
+        lambda: keras.layers.EinsumDense(
+            "abcd,cde->abe", (6, 5), bias_axes="e"
+        ),
+        (4, 6, 2, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_layers_that_multiply_rows_by_a_matrix(name):
+    make, shape = MATRICES[name]
+    layer = make()
+    inputs = tf.constant(np.random.normal(size=shape), "float32")
+    layer(inputs)
+    kind = layers.layer_kind_of(layer)
+    weights = kind.weights(layer)
+    weights[1].assign(np.random.normal(size=weights[1].shape))
+    matrix_shape = kind.matrix_shape(layer)
+    rows = kind.input_rows(layer, inputs)
+    expected = rows @ tf.reshape(weights[0].value, matrix_shape)
+    expected = expected + tf.reshape(weights[1].value, (1, -1))
+    np.testing.assert_allclose(
+        kind.output_rows(layer, layer(inputs)), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: keras.layers.Conv2D(4, 2, groups=2), (3, 5, 5, 4)),
+        (lambda: keras.layers.DepthwiseConv2D(2), (3, 5, 5, 4)),
+        (lambda: keras.layers.EinsumDense("abc,bcd->abd", (3, 5)), (6, 3, 4)),
+        (
+            lambda: keras.layers.EinsumDense(
+                "abc,cde->abde", (6, 2, 3), bias_axes="e"
+            ),
+            (4, 6, 5),
+        ),
+    ],
+)
+def test_layers_that_do_not(make, shape):
+    layer = make()
+    layer(tf.zeros(shape))
+    assert layers.layer_kind_of(layer).matrix_shape(layer) is None

@@ -1,0 +1,193 @@
+"""LocoProp's step: a loss and a model in, moved weights out."""
+
+import types
+
+import keras
+from keras import ops
+
+from keras_locoprop import backend
+from keras_locoprop import step
+from keras_locoprop.curvature_moments import update_moments
+from keras_locoprop.layers import layer_kind_of
+from keras_locoprop.local_problem import trainable_weights
+from keras_locoprop.precision import in_full_precision
+from keras_locoprop.tap import recording
+
+
+def take_step(
+    model, optimizer, plan, compute_loss, examples, sample_weight, network=None
+):
+    """Takes one step: one forward and one backward pass, all displacements.
+
+    A step whose loss or displacements are not finite changes nothing.
+
+    Args:
+        model: A `keras.Model`.
+        optimizer: The `LocoProp` that is its optimizer, or inside of it.
+        plan: `plan.Plan`.
+        compute_loss: Callable without arguments; returns the loss.
+        examples: Scalar tensor, the number of examples in the batch.
+        sample_weight: The sample weights that the loss has in it, or `None`.
+        network: `Network` on the batch, where the solvers need it.
+
+    Returns:
+        The loss before the step, a scalar tensor.
+    """
+    state = model.non_trainable_variables + optimizer.solver_variables
+    before = [backend.snapshot(variable) for variable in state]
+    result = types.SimpleNamespace()
+
+    def forward():
+        result.loss = compute_loss()
+        return model.optimizer.scale_loss(result.loss)
+
+    with recording(local.layer for local in plan.local_layers) as records:
+        record_gradients, weight_gradients = backend.differentiate(
+            forward,
+            lambda: [record.preactivation for record in records],
+            plan.fallback_weights + plan.local_weights,
+        )
+    fallback_gradients, local_gradients = (
+        weight_gradients[: len(plan.fallback_weights)],
+        weight_gradients[len(plan.fallback_weights) :],
+    )
+    _check_records(plan, records, record_gradients, local_gradients)
+    loss_scale = model.optimizer.scale_loss(ops.ones(()))
+    solver = optimizer.state.solver
+    if optimizer.state.needs_curvature:
+        ops.cond(
+            solver.is_due(optimizer.iterations),
+            lambda: update_moments(
+                solver, network, plan.matrices, optimizer.state.seed
+            ),
+            lambda: None,
+        )
+    weights, displacements = step.displacements(
+        optimizer,
+        plan,
+        records,
+        record_gradients,
+        fallback_gradients,
+        examples,
+        sample_weight,
+        loss_scale,
+        # A loss of one's own may leave the regularizers out.
+        None if network is None else local_gradients,
+    )
+    if optimizer.state.automatic_step is not None:
+        displacements = _automatic_displacements(
+            optimizer,
+            plan,
+            network,
+            weights,
+            displacements,
+            local_gradients + fallback_gradients,
+            loss_scale,
+            result.loss,
+        )
+    scales_loss = (
+        model.optimizer is not optimizer
+        or optimizer.loss_scale_factor is not None
+    )
+
+    def apply(displacements):
+        with optimizer.accepting_displacements():
+            if scales_loss:
+                # Keras divides by it what it takes for gradients.
+                displacements = [
+                    d * ops.cast(loss_scale, d.dtype) for d in displacements
+                ]
+            model.optimizer.apply(displacements, weights)
+
+    def skip():
+        for variable, value in zip(state, before):
+            variable.assign(value)
+        optimizer.skipped_steps.assign_add(1)
+        if model.optimizer is not optimizer:
+            # A loss-scaling optimizer has to see the overflow to react to it.
+            apply([d * float("nan") for d in displacements])
+
+    finite = _all_finite(
+        [result.loss, *displacements, *optimizer.volatile_variables]
+    )
+    ops.cond(finite, lambda: apply(displacements), skip)
+    return result.loss
+
+
+def _automatic_displacements(
+    optimizer, plan, network, weights, displacements, gradients, scale, loss
+):
+    """Combines the displacements by `AutomaticStep`."""
+    state = optimizer.state
+    gradient_of = dict(
+        zip(map(id, plan.local_weights + plan.fallback_weights), gradients)
+    )
+    local = set(map(id, plan.local_weights))
+    in_closed_form = set()
+    if state.needs_curvature:
+        in_closed_form = local & state.solver.weight_ids
+    kinds = [
+        2 * (id(weight) in in_closed_form) + (id(weight) in local)
+        for weight in weights
+    ]
+    groups = [
+        [d if kind == group else None for d, kind in zip(displacements, kinds)]
+        for group in sorted(set(kinds), reverse=True)
+    ]
+    return state.automatic_step.combine(
+        network,
+        weights,
+        groups,
+        [
+            gradient_of[id(weight)]
+            / ops.cast(scale, gradient_of[id(weight)].dtype)
+            for weight in weights
+        ],
+        loss,
+        state.solver.curvature_size if state.needs_curvature else 0.0,
+        optimizer.iterations,
+        optimizer.learning_rate,
+    )
+
+
+def _check_records(plan, records, record_gradients, local_gradients):
+    """Raises if a local problem is missing for a weight that should have one.
+
+    The gradients of the weights themselves serve no other purpose: in a graph
+    they are not computed.
+    """
+    reached = {
+        id(weight)
+        for record, gradient in zip(records, record_gradients)
+        if gradient is not None
+        for weight in layer_kind_of(record.layer).weights(record.layer)
+    }
+    moving = {
+        id(weight)
+        for weight, gradient in zip(plan.local_weights, local_gradients)
+        # Its regularizer alone gives a weight a gradient.
+        if gradient is not None and weight.regularizer is None
+    }
+    for local in plan.local_layers:
+        weights = trainable_weights(local.kind, local.layer)
+        if (moving - reached).isdisjoint(map(id, weights)):
+            continue
+        raise ValueError(
+            "`exclude` must name layers that are called where their inputs "
+            "cannot be recorded, as inside a loop, a condition or a "
+            f"`tf.function` of its own. Received: {local.name!r} is such a "
+            "layer, and is not excluded."
+        )
+
+
+def _all_finite(tensors):
+    # A sum is finite only if all of its terms are, and takes one pass.
+    return ops.all(
+        ops.stack(
+            [
+                ops.isfinite(ops.sum(in_full_precision(tensor)))
+                for tensor in tensors
+                if keras.backend.is_float_dtype(tensor.dtype)
+            ]
+        )
+    )

@@ -1,0 +1,58 @@
+"""Forward passes that leave no trace."""
+
+import keras
+import numpy as np
+from keras import layers
+
+import keras_locoprop
+from keras_locoprop import LocoProp
+from keras_locoprop.network import Network
+from keras_locoprop.plan import make_plan
+
+
+def make():
+    inputs = keras.Input((4,))
+    hidden = layers.BatchNormalization()(layers.Dense(5)(inputs))
+    hidden = layers.Dropout(0.5, seed=1)(layers.ReLU()(hidden))
+    outputs = [layers.Dense(2, name="a")(hidden), layers.Dense(1)(hidden)]
+    model = keras_locoprop.Model(inputs, outputs)
+    model.compile(LocoProp("auto"), ["mse", "mae"], metrics=["mae", "mae"])
+    x = np.random.normal(size=(8, 4)).astype("float32")
+    y = [np.ones((8, 2), "float32"), np.ones((8, 1), "float32")]
+    model.train_on_batch(x, y)
+    network = Network(model, make_plan(model).local_layers, x, y, None)
+    return model, network
+
+
+def test_the_model_is_as_it_was():
+    model, network = make()
+    state = [
+        *model.non_trainable_variables,
+        *(v for metric in model.metrics for v in metric.variables),
+    ]
+    assert len(state) > 8
+    before = [np.asarray(variable) for variable in state]
+    first, second = float(network.loss()), float(network.loss())
+    assert first == second
+    for variable, value in zip(state, before, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+
+
+def test_the_loss_is_that_of_the_model():
+    model, network = make()
+    points, records, loss = network.forward()
+    outputs = [np.asarray(point.value) for point in points]
+    expected = np.mean((outputs[0] - 1) ** 2) + np.mean(abs(outputs[1] - 1))
+    value = float(loss([point.value for point in points]))
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    assert len(records) == 3
+
+
+def test_rows_for_curvature():
+    model, network = make()
+    # 3 outputs: all rows are needed.
+    assert int(network.rows_for_curvature()) == 8
+    assert int(network.rows_for_curvature(scalars=12)) == 4
+    assert int(network.rows_for_curvature(scalars=1)) == 2
+    model.compile(LocoProp("auto"), [keras.losses.Huber(reduction="sum"), "mse"])
+    assert int(network.rows_for_curvature(scalars=1)) == 8
