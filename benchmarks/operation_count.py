@@ -54,3 +54,42 @@ def locoprop_step(kernel_sizes, batch_size, inner_steps, inner_batch_size):
         products = 1 if step == 0 else 2
         total += products * 2 * rows * sum(kernel_sizes)
     return total
+
+
+def automatic_step(
+    units, batch_size, curvature_rows, period, output_scaling="full"
+):
+    """A step of `LocoProp("auto")`, refreshes spread over its period.
+
+    On top of Adam's step: the solutions, the forward pass on part of the rows
+    with two products of the Jacobian, and, every `period` steps, the forward
+    and backward pass for the moments, the moments, and a Cholesky factorization
+    (`n³/3`), a triangular solve (`n³`) and a product (`2n³`) for each inverse.
+
+    Args:
+        units: List: the number of inputs, and of units of each layer.
+        batch_size: Integer.
+        curvature_rows: Integer, the rows of the quadratic model.
+        period: Integer, `curvature_period` of `LocoProp`.
+        output_scaling: As in `LocoProp`.
+
+    Returns:
+        Integer.
+    """
+    shapes = list(zip(units, units[1:]))
+    kernels = [inputs * outputs for inputs, outputs in shapes]
+    is_full = output_scaling == "full"
+    solutions = sum(
+        2 * (inputs + 1) ** 2 * outputs
+        + is_full * 2 * (inputs + 1) * outputs**2
+        for inputs, outputs in shapes
+    )
+    products = 2 * curvature_rows * (sum(kernels) * 3 + sum(kernels[1:]) * 2)
+    sides = [inputs + 1 for inputs, _ in shapes]
+    if is_full:
+        sides += [outputs for _, outputs in shapes]
+    refresh = forward_and_backward(kernels, batch_size) + sum(
+        2 * batch_size * side**2 + 10 * side**3 // 3 for side in sides
+    )
+    adam = adam_step(kernels, batch_size)
+    return adam + solutions + products + refresh // period

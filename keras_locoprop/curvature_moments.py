@@ -25,7 +25,7 @@ def update_moments(solver, network, matrices, seed):
     Args:
         solver: `ExactSolver`.
         network: `Network`.
-        matrices: List of `plan.Matrix`.
+        matrices: List of `local_layers.Matrix`.
         seed: `keras.random.SeedGenerator`.
     """
     kept = types.SimpleNamespace()

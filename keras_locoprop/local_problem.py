@@ -84,24 +84,29 @@ class LocalProblem(NamedTuple):
         """Inputs of a unit and units of an input; see `LayerKind.fans`."""
         return self.calls[0].kind.fans(self.calls[0].layer)
 
-    def start_gradients(self):
+    def start_gradients(self, factor=1.0):
         """The gradient of the local loss at the weights before the step.
 
         That of the training loss times γ, where that is known.
+
+        Args:
+            factor: Scalar tensor or float, what it is multiplied by, in the
+                same pass over memory.
 
         Returns:
             List of tensors, one for each of `weights`.
         """
         if self.loss_gradients is None:
-            return self.gradients(lambda rows: (0, rows), at_start=True)
+            gradients = self.gradients(lambda rows: (0, rows), at_start=True)
+            return [ops.cast(factor, g.dtype) * g for g in gradients]
         gradients = []
         for weight in self.weights:
             gradient = in_full_precision(self.loss_gradients[id(weight)])
-            rate, examples = (
+            factor, rate, examples = (
                 ops.cast(number, gradient.dtype)
-                for number in (self.target_rate, self.examples)
+                for number in (factor, self.target_rate, self.examples)
             )
-            gradients.append(rate / examples * gradient)
+            gradients.append(factor * rate / examples * gradient)
         return gradients
 
     def gradients(self, row_slice, at_start=False):

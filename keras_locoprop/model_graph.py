@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_locoprop import keras_private
+from keras_locoprop.observed_graph import observed_graph
 
 _MATCHING_ACTIVATIONS = {
     keras.losses.BinaryCrossentropy: keras.activations.sigmoid,
@@ -18,8 +19,8 @@ class ModelGraph:
 
     Known for Sequential and Functional models and inside of those nested in
     others, but not across their borders, and for the first call of each layer.
-    A subclassed model's `call` is opaque: nothing is known to follow its
-    layers.
+    A subclassed model's `call` is opaque: what follows its layers is known
+    after it was observed, at its first batch.
 
     Args:
         model: A `keras.Model`.
@@ -32,13 +33,19 @@ class ModelGraph:
                 self._followers.setdefault(id(tensor), []).append(layer)
         # Their identity is what counts, so that they have to stay alive.
         self._outputs = _symbolic(model, "outputs")
-        self._losses = losses_of_outputs(model, len(self._outputs))
+        self._observed = observed_graph(model)
+        self._losses = losses_of_outputs(
+            model, len(self._outputs) or len(self._observed.output_layers)
+        )
 
     def follower(self, layer):
         """The one layer that takes the first output of `layer`, or `None`."""
+        tensors = _symbolic(layer, "output")
+        if not tensors:
+            return self._observed.followers.get(id(layer))
         followers = [
             follower
-            for tensor in _symbolic(layer, "output")
+            for tensor in tensors
             for follower in self._followers.get(id(tensor), ())
         ]
         return followers[0] if len(followers) == 1 else None
@@ -70,6 +77,12 @@ class ModelGraph:
         for output, loss in zip(self._outputs, self._losses):
             if any(output is tensor for tensor in tensors):
                 return _activation_inside(loss)
+        if not self._outputs:
+            for layer_id, loss in zip(
+                self._observed.output_layers, self._losses
+            ):
+                if layer_id == id(layer):
+                    return _activation_inside(loss)
         return None
 
 

@@ -21,7 +21,7 @@ class Network:
 
     Args:
         model: A compiled `keras.Model`.
-        local_layers: List of `plan.LocalLayer`.
+        local_layers: List of `local_layers.LocalLayer`.
         x: The inputs of the batch.
         y: Its targets.
         sample_weight: Its sample weights, or `None`.

@@ -11,38 +11,15 @@ from keras_locoprop.chosen_loss import choose_loss
 from keras_locoprop.chosen_loss import name_of
 from keras_locoprop.coverage import Coverage
 from keras_locoprop.coverage import LayerCoverage
-from keras_locoprop.layers import LayerKind
 from keras_locoprop.layers import layer_kind_of
+from keras_locoprop.local_layers import LocalLayer
+from keras_locoprop.local_layers import matrices_of
 from keras_locoprop.local_problem import trainable_weights
-from keras_locoprop.losses import MatchingLoss
 from keras_locoprop.model_graph import ModelGraph
 
 # Layers that call what they hold inside a loop of the framework, whose
 # intermediate tensors cannot be reached from outside.
 _LOOPING_LAYERS = (keras.layers.RNN, keras.layers.TimeDistributed)
-
-
-class LocalLayer(NamedTuple):
-    """A layer that has a local problem."""
-
-    layer: keras.Layer
-    kind: LayerKind
-    loss: MatchingLoss
-    name: str
-
-
-class Matrix(NamedTuple):
-    """A layer that multiplies rows by a matrix, and shares it with none.
-
-    Attributes:
-        layer: The `keras.Layer`.
-        weights: List of `keras.Variable`s: the kernel, and the bias if any.
-        shape: Tuple `(inputs, units)`.
-    """
-
-    layer: keras.Layer
-    weights: list
-    shape: tuple
 
 
 class Plan(NamedTuple):
@@ -151,47 +128,9 @@ def make_plan(model, variant="matching", exclude=None):
         local_layers,
         [weight for weight in weights if id(weight) in local_ids],
         [weight for weight in weights if id(weight) not in local_ids],
-        _matrices(local_layers),
+        matrices_of(local_layers),
         rows,
     )
-
-
-def _matrices(local_layers):
-    matrices = []
-    for group in groups_by_weights(local_layers):
-        layer, kind = group[0].layer, group[0].kind
-        if len(group) > 1 or not layer.built:
-            continue
-        shape = kind.matrix_shape(layer)
-        weights = trainable_weights(kind, layer)
-        if (
-            shape
-            and weights
-            and math.prod(weights[0].shape) == math.prod(shape)
-        ):
-            matrices.append(Matrix(layer, weights, tuple(shape)))
-    return matrices
-
-
-def groups_by_weights(local_layers):
-    """Gathers local layers that share weights.
-
-    Args:
-        local_layers: List of `LocalLayer`.
-
-    Returns:
-        List of lists of `LocalLayer`; most hold one.
-    """
-    groups = []
-    for local in local_layers:
-        ids = set(map(id, local.kind.weights(local.layer)))
-        group = [local]
-        for other in [g for g in groups if not ids.isdisjoint(g[0])]:
-            groups.remove(other)
-            ids |= other[0]
-            group = other[1] + group
-        groups.append((ids, group))
-    return [group for _, group in groups]
 
 
 def _reasons_for_fallback(model, leaves, exclude):

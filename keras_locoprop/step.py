@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_locoprop.counted_rows import counted_rows
 from keras_locoprop.counted_rows import doubted_examples
-from keras_locoprop.plan import groups_by_weights
+from keras_locoprop.local_layers import groups_by_weights
 from keras_locoprop.targets import make_problems
 from keras_locoprop.targets import target_rates
 

@@ -53,6 +53,10 @@ def take_step(
     )
     _check_records(plan, records, record_gradients, local_gradients)
     loss_scale = model.optimizer.scale_loss(ops.ones(()))
+    scales_loss = (
+        model.optimizer is not optimizer
+        or optimizer.loss_scale_factor is not None
+    )
     solver = optimizer.state.solver
     if optimizer.state.needs_curvature:
         ops.cond(
@@ -82,13 +86,9 @@ def take_step(
             weights,
             displacements,
             local_gradients + fallback_gradients,
-            loss_scale,
+            loss_scale if scales_loss else None,
             result.loss,
         )
-    scales_loss = (
-        model.optimizer is not optimizer
-        or optimizer.loss_scale_factor is not None
-    )
 
     def apply(displacements):
         with optimizer.accepting_displacements():
@@ -117,7 +117,10 @@ def take_step(
 def _automatic_displacements(
     optimizer, plan, network, weights, displacements, gradients, scale, loss
 ):
-    """Combines the displacements by `AutomaticStep`."""
+    """Combines the displacements by `AutomaticStep`.
+
+    `scale` is what the loss was multiplied by, or `None`: by nothing.
+    """
     state = optimizer.state
     gradient_of = dict(
         zip(map(id, plan.local_weights + plan.fallback_weights), gradients)
@@ -134,15 +137,14 @@ def _automatic_displacements(
         [d if kind == group else None for d, kind in zip(displacements, kinds)]
         for group in sorted(set(kinds), reverse=True)
     ]
+    gradients = [in_full_precision(gradient_of[id(w)]) for w in weights]
     return state.automatic_step.combine(
         network,
         weights,
         groups,
-        [
-            gradient_of[id(weight)]
-            / ops.cast(scale, gradient_of[id(weight)].dtype)
-            for weight in weights
-        ],
+        gradients
+        if scale is None
+        else [g / ops.cast(scale, g.dtype) for g in gradients],
         loss,
         state.solver.curvature_size if state.needs_curvature else 0.0,
         optimizer.iterations,

@@ -116,7 +116,8 @@ def make_problems(
     its own for LocoProp-M, the identity for the squared loss of LocoProp-S.
 
     Args:
-        groups: List of lists of `plan.LocalLayer`: those that share weights.
+        groups: List of lists of `local_layers.LocalLayer`: those that share
+            weights.
         records: List of `tap.Record`; several of one group make one problem.
         gradients: List of tensors, aligned with `records`: the gradients of
             the scaled mean loss.

@@ -9,6 +9,8 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.network import Network
+from keras_locoprop.observed_graph import needs_observation
+from keras_locoprop.observed_graph import observe
 from keras_locoprop.optimizer import LocoProp
 from keras_locoprop.plan import check_is_model
 from keras_locoprop.plan import make_plan
@@ -69,6 +71,8 @@ def train_step(model, data):
     examples = _number_of_examples(x)
     if not _is_built(model):
         keras_private.call_model(model, x, training=False)
+    if needs_observation(model):
+        observe(model, x)
     result = types.SimpleNamespace()
 
     def compute_loss():

@@ -7,6 +7,7 @@ import keras
 
 from keras_locoprop.solvers import SOLVERS
 from keras_locoprop.solvers import SQUARED_ONLY
+from keras_locoprop.solvers import WITHOUT_RATE
 
 VARIANTS = ("matching", "squared")
 SCALINGS = ("relative", "absolute")
@@ -30,6 +31,11 @@ def check_arguments(arguments):
         raise ValueError(
             f'`variant` must be "squared" with `solver="{solver}"`. '
             f"Received: variant={variant!r}"
+        )
+    if arguments["proximal"] and solver in WITHOUT_RATE:
+        raise ValueError(
+            f'`proximal` must be 0 with `solver="{solver}"`, whose `damping` '
+            f"takes its place. Received: proximal={arguments['proximal']}"
         )
     scaling = arguments["output_scaling"]
     if scaling is not None and solver != "exact":

@@ -202,3 +202,67 @@ def test_variant_squared_squares_these_too():
     model = chain(dense(), layers.ReLU())
     model.compile(optimizer=LocoProp(variant="squared"), loss="mse")
     assert rows_of(model)["dense"].trained_by == "squared loss"
+
+
+class Opaque(keras_locoprop.Model):
+    """As models are written today, with nothing to see in a graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = layers.Dense(4, name="first")
+        self.rectifier = layers.ReLU()
+        self.second = layers.Dense(4, name="second")
+        self.norm = layers.BatchNormalization(name="norm")
+        self.third = layers.Dense(4, name="third")
+        self.fourth = layers.Dense(CLASSES, name="fourth")
+
+    def call(self, inputs, training=False):
+        hidden = self.rectifier(self.first(inputs))
+        hidden = self.norm(self.second(hidden), training=training)
+        return self.fourth(keras.ops.tanh(self.third(hidden)))
+
+
+@pytest.mark.parametrize("run_eagerly", [True, False])
+def test_a_subclassed_model_is_seen_through_at_its_first_batch(
+    run_eagerly, data
+):
+    model = Opaque()
+    model.compile(
+        LocoProp(), LOGITS["softmax_of_labels"], run_eagerly=run_eagerly
+    )
+    model.train_on_batch(*data)
+    rows = rows_of(model)
+    assert rows["first"].activation.startswith("relu") or rows[
+        "first"
+    ].activation.startswith("ReLU")
+    assert rows["second"].reason.endswith("norm follows")
+    # What no layer does is not seen.
+    assert rows["third"].activation == "linear"
+    assert rows["fourth"].activation == "softmax (of the loss)"
+
+
+def test_a_subclassed_model_trains_as_its_graph_does(data):
+    """From the first batch on."""
+    inputs = keras.Input((FEATURES,))
+
+    class Subclassed(keras_locoprop.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.activation = layers.Dense(4), layers.ELU()
+            self.logits = dense(CLASSES)
+
+        def call(self, inputs):
+            return self.logits(self.activation(self.hidden(inputs)))
+
+    opaque = Subclassed()
+    opaque(np.zeros((1, FEATURES), "float32"))
+    parts = layers.Dense(4), layers.ELU(), dense(CLASSES)
+    outputs = parts[2](parts[1](parts[0](inputs)))
+    graph = keras_locoprop.Model(inputs, outputs)
+    weights = graph.get_weights()
+    for one, other in zip(
+        trained(graph, data, weights, LOGITS["softmax_of_labels"]),
+        trained(opaque, data, weights, LOGITS["softmax_of_labels"]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

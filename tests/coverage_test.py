@@ -5,7 +5,7 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop import coverage
-from keras_locoprop.plan import groups_by_weights
+from keras_locoprop.local_layers import groups_by_weights
 from keras_locoprop.plan import make_plan
 
 

@@ -54,5 +54,7 @@ def test_rows_for_curvature():
     assert int(network.rows_for_curvature()) == 8
     assert int(network.rows_for_curvature(scalars=12)) == 4
     assert int(network.rows_for_curvature(scalars=1)) == 2
-    model.compile(LocoProp("auto"), [keras.losses.Huber(reduction="sum"), "mse"])
+    model.compile(
+        LocoProp("auto"), [keras.losses.Huber(reduction="sum"), "mse"]
+    )
     assert int(network.rows_for_curvature(scalars=1)) == 8

@@ -75,6 +75,7 @@ def test_optimizers_that_cannot_serve(argument, make):
     [
         ({"solver": "exact", "variant": "matching"}, "`variant` must be .*sq"),
         ({"solver": "gram", "variant": "matching"}, "`variant` must be .*sq"),
+        ({"solver": "exact", "proximal": 1.0}, "`proximal` must be 0 with"),
         ({"output_scaling": "full"}, "`output_scaling` must be `None` unless"),
         (
             {"learning_rate": "auto", "gradient_accumulation_steps": 2},

@@ -166,8 +166,7 @@ class ExactSolver:
                 displacements += [next(of_others) for _ in problem.weights]
                 continue
             factors = self._factors[id(problem.weights[0])]
-            displacements += [
-                ops.cast(learning_rate, direction.dtype) * direction
-                for direction in factors.solve(problem.start_gradients())
-            ]
+            displacements += factors.solve(
+                problem.start_gradients(learning_rate)
+            )
         return displacements

@@ -44,6 +44,21 @@ def test_operations_of_locoprop(inner_steps, inner_batch_size, expected):
     assert count == expected
 
 
+def test_operations_of_an_automatic_step():
+    """Layers of 3 x 4 and 4 x 2, with a bias: Gram matrices of 4 and 5."""
+    adam = 560 + 400
+    solutions = 2 * (4 * 4 * 4 + 5 * 5 * 2)
+    products = 2 * 5 * (20 * 3 + 8 * 2)
+    moments = 2 * 10 * (16 + 25)
+    inverses = 10 * 64 // 3 + 10 * 125 // 3
+    count = operation_count.automatic_step([3, 4, 2], 10, 5, 1, "unit")
+    assert count == adam + solutions + products + 560 + moments + inverses
+    of_outputs = 2 * (4 * 4 * 4 + 5 * 2 * 2)
+    of_outputs += 2 * 10 * (16 + 4) + 10 * 64 // 3 + 10 * 8 // 3
+    full = operation_count.automatic_step([3, 4, 2], 10, 5, 1)
+    assert full == count + of_outputs
+
+
 def test_operations_of_uneven_slices_make_whole_passes():
     # Slices of 3, 3 and 4 rows.
     count = operation_count.locoprop_step(KERNEL_SIZES, 10, 3, 4)

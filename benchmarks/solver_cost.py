@@ -1,0 +1,249 @@
+"""What a step costs by each solver: seconds, operations, memory.
+
+python -m benchmarks.solver_cost
+
+Networks of equally wide ReLU layers on random numbers, 10 classes: one sweep
+over the width, one over the batch size, one over the depth. Each point is timed
+in a process of its own, so that its peak of memory is its own, too.
+"""
+
+import argparse
+import json
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_locoprop
+from benchmarks import operation_count
+from benchmarks.records import append_line
+from benchmarks.records import read_lines
+from benchmarks.records import versions
+from benchmarks.stopwatch import MatrixProduct
+from benchmarks.stopwatch import Steps
+from keras_locoprop import LocoProp
+
+RESULTS = Path(__file__).parent / "results" / "solver_cost.jsonl"
+CLASSES = 10
+ADAM = "Adam"
+SOLVERS = {
+    ADAM: keras.optimizers.Adam,
+    "LocoProp()": LocoProp,
+    "gram": lambda: LocoProp(solver="gram"),
+    "conjugate gradient": lambda: LocoProp(solver="conjugate_gradient"),
+    "exact": lambda: LocoProp(solver="exact"),
+    "auto, no scaling": lambda: LocoProp("auto", output_scaling=None),
+    "auto, unit": lambda: LocoProp("auto", output_scaling="unit"),
+    "auto, full": lambda: LocoProp("auto"),
+}
+DEFAULT = {"width": 1024, "batch size": 1024, "depth": 3}
+SWEEPS = {
+    "width": (256, 512, 1024, 2048, 4096),
+    "batch size": (64, 256, 1024, 4096, 8192),
+    "depth": (1, 3, 6, 12),
+}
+SECONDS_PER_POINT = 4.0
+
+
+def make_model(width, depth, optimizer):
+    """A classifier of `depth` ReLU layers of `width` units, as many inputs."""
+    model = keras_locoprop.Sequential(
+        [keras.Input((width,))]
+        + [keras.layers.Dense(width, "relu") for _ in range(depth)]
+        + [keras.layers.Dense(CLASSES, "softmax")]
+    )
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+def measure(name, width, batch_size, depth, seconds=SECONDS_PER_POINT):
+    """Times steps of one solver at one size, in this very process.
+
+    Returns:
+        Dict of figures, ready for JSON. Seconds are a mean over whole periods
+        of the curvature's updates.
+    """
+    optimizer = SOLVERS[name]()
+    model = make_model(width, depth, optimizer)
+    generator = np.random.default_rng(0)
+    batch = (
+        generator.random((batch_size, width), "float32"),
+        generator.integers(CLASSES, size=batch_size),
+    )
+    product = MatrixProduct(min(2000, 2 * width))
+    steps = Steps(model, batch)
+    first = steps.first()
+    period = getattr(optimizer, "curvature_period", 10)
+    # The first steps look at the curvature each.
+    for _ in range(period - 1):
+        steps()
+    times, products = [], []
+    begin = time.perf_counter()
+    while not times or time.perf_counter() - begin < seconds:
+        start = time.perf_counter()
+        for _ in range(period):
+            steps()
+        times.append((time.perf_counter() - start) / period)
+        start = time.perf_counter()
+        product()
+        products.append(time.perf_counter() - start)
+    parameters = model.count_params()
+    state = sum(
+        math.prod(variable.shape) * 4 for variable in optimizer.variables
+    )
+    return {
+        "first_step_seconds": first,
+        "seconds": statistics.median(times),
+        "operations": _operations(name, optimizer, width, batch_size, depth),
+        "operations_per_second": product.operations
+        / statistics.median(products),
+        "state_bytes_per_parameter": state / parameters,
+        "peak_memory_bytes": 1024
+        * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+
+
+def _operations(name, optimizer, width, batch_size, depth):
+    units = [width] * (depth + 1) + [CLASSES]
+    kernels = [a * b for a, b in zip(units, units[1:])]
+    if name == ADAM:
+        return operation_count.adam_step(kernels, batch_size)
+    if name == "LocoProp()":
+        return operation_count.locoprop_step(
+            kernels, batch_size, optimizer.inner_steps, None
+        )
+    if name in ("auto, unit", "auto, full"):
+        return operation_count.automatic_step(
+            units,
+            batch_size,
+            min(batch_size, max(-(-batch_size // 4), 50_000 // CLASSES)),
+            optimizer.curvature_period,
+            optimizer.output_scaling,
+        )
+    return None
+
+
+def points():
+    """All sizes, each of them once."""
+    found = []
+    for axis, values in SWEEPS.items():
+        for value in values:
+            point = DEFAULT | {axis: value}
+            if point not in found:
+                found.append(point)
+    return found
+
+
+def table(rows, axis):
+    """A Markdown table of one sweep: ratios to Adam, and the state."""
+    values = SWEEPS[axis]
+    lines = [
+        f"| {axis} | " + " | ".join(str(value) for value in values) + " |",
+        "| --- |" + " --- |" * len(values),
+    ]
+    at = {
+        (row["solver"], row["point"][axis]): row
+        for row in rows
+        if row["point"] == DEFAULT | {axis: row["point"][axis]}
+    }
+    for name in SOLVERS:
+        cells = []
+        for value in values:
+            row, adam = at.get((name, value)), at.get((ADAM, value))
+            if row is None or adam is None:
+                cells.append("")
+                continue
+            cell = f"{row['seconds']:.3f} s"
+            if name != ADAM:
+                cell += f" ({row['seconds'] / adam['seconds']:.1f})"
+            cells.append(cell)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def plot(rows, path):
+    """Draws seconds per step against each axis, both logarithmic."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 4.4), sharey=True)
+    for panel, axis in zip(axes, SWEEPS):
+        for name in SOLVERS:
+            of_one = sorted(
+                (row["point"][axis], row["seconds"])
+                for row in rows
+                if row["solver"] == name
+                and row["point"] == DEFAULT | {axis: row["point"][axis]}
+            )
+            if of_one:
+                panel.plot(*zip(*of_one), marker="o", markersize=4, label=name)
+        panel.set_xscale("log", base=2)
+        panel.set_yscale("log")
+        panel.set_xlabel(axis)
+        panel.grid(alpha=0.3)
+        others = [f"{k} {v}" for k, v in DEFAULT.items() if k != axis]
+        panel.set_title(", ".join(others), fontsize=10)
+    axes[0].set_ylabel("seconds per step")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="lower center",
+        ncols=len(SOLVERS),
+        fontsize=9,
+        frameon=False,
+    )
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    figure.savefig(path, dpi=110)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--results", type=Path, default=RESULTS)
+    add("--plot", type=Path, help="draw the results to this file")
+    add("--report", action="store_true", help="only tables and plot")
+    add("--one", help="a solver and a point as JSON: measure and print it")
+    options = parser.parse_args(arguments)
+    if options.one:
+        name, point = json.loads(options.one)
+        figures = measure(
+            name, point["width"], point["batch size"], point["depth"]
+        )
+        print(json.dumps(figures))
+        return
+    rows = read_lines(options.results)
+    done = [(row["solver"], row["point"]) for row in rows]
+    for point in () if options.report else points():
+        for name in SOLVERS:
+            if (name, point) in done:
+                continue
+            command = [sys.executable, "-m", "benchmarks.solver_cost"]
+            output = subprocess.run(
+                [*command, "--one", json.dumps([name, point])],
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+            ).stdout
+            row = {"solver": name, "point": point}
+            row |= json.loads(output.splitlines()[-1])
+            append_line(options.results, row | {"versions": versions()})
+            print(f"{name}, {point}: {row['seconds']:.4f} s", flush=True)
+    rows = read_lines(options.results)
+    for axis in SWEEPS:
+        print(f"\n{table(rows, axis)}")
+    if options.plot:
+        plot(rows, options.plot)
+
+
+if __name__ == "__main__":
+    main()
