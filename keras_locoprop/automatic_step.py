@@ -18,6 +18,7 @@ DAMPING_CEILING = 1e4
 # benchmarks/NOTES.md.
 SMALL_BATCH = 256
 SMALL_BATCH_POWER = 6
+SMALL_BATCH_MOST = 1000.0
 ADAPTATION_PERIOD = 5
 ADAPTATION_FACTOR = 0.95**ADAPTATION_PERIOD
 
@@ -104,7 +105,7 @@ class AutomaticStep:
         dtype = self.damping.dtype
         rows = ops.cast(network.examples, dtype)
         small = ops.maximum(SMALL_BATCH / rows, 1.0) ** SMALL_BATCH_POWER
-        floor = ops.minimum(self.floor * small, DAMPING_CEILING)
+        floor = self.floor * ops.minimum(small, SMALL_BATCH_MOST)
         slopes = ops.stack(
             [_dot(direction, gradients, dtype) for direction in directions]
         )
