@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 import keras
@@ -54,3 +55,30 @@ def strict(value):
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def commit():
+    """The commit of this repository, marked if its code has changed since."""
+
+    def ask(*arguments):
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+        )
+
+    try:
+        head = ask("rev-parse", "HEAD").stdout.strip()
+        is_changed = ask("diff", "--quiet", "HEAD", "--", "*.py").returncode
+    except OSError:
+        return None
+    return f"{head}-changed" if head and is_changed else head or None
+
+
+def processor():
+    """The name of the processor, as far as the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":")[1] for line in lines if "model name" in line]
+    return names[0].strip() if names else platform.processor()

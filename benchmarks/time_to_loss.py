@@ -9,109 +9,43 @@ interpreter that has it; it is left out where none is given.
 """
 
 import argparse
-import json
-import subprocess
-import tempfile
-import time
 from pathlib import Path
 
-import keras
-import numpy as np
-
-import keras_locoprop
-from benchmarks import problems
+from benchmarks.comparison.runs import points_of
+from benchmarks.comparison.tasks import TASKS
+from benchmarks.comparison.tasks import load
 from benchmarks.records import append_line
 from benchmarks.records import read_lines
 from benchmarks.records import versions
-from keras_locoprop import LocoProp
 
 RESULTS = Path(__file__).parent / "results" / "time_to_loss.jsonl"
 THRESHOLDS = (120, 80, 70, 65, 60, 58)
 PARTS = 2
-EVALUATION_BATCH_SIZE = 2000
+KFAC = "K-FAC (kfac-jax)"
 
-# Name: optimizer, batch size, epochs.
+# Name: optimizer of the comparison, settings, batch size, epochs.
 CONFIGURATIONS = {
-    "Adam": (lambda: keras.optimizers.Adam(1e-3), 1000, 6),
-    "LocoProp.paper()": (LocoProp.paper, 1000, 4),
-    "LocoProp()": (LocoProp, 1000, 6),
-    'LocoProp("auto")': (lambda: LocoProp("auto"), 500, 4),
-    'LocoProp("auto"), B=1000': (lambda: LocoProp("auto"), 1000, 4),
+    "Adam": ("Adam", {"learning_rate": 1e-3}, 1000, 6),
+    "LocoProp.paper()": ("LocoProp.paper()", {}, 1000, 4),
+    "LocoProp()": ("LocoProp()", {}, 1000, 6),
+    'LocoProp("auto")': ('LocoProp("auto")', {}, 500, 4),
+    'LocoProp("auto"), B=1000': ('LocoProp("auto")', {}, 1000, 4),
     'LocoProp("auto", output_scaling="unit")': (
-        lambda: LocoProp("auto", output_scaling="unit"),
+        'LocoProp("auto")',
+        {"output_scaling": "unit"},
         500,
         4,
     ),
-}
-KFAC = {
-    f"kfac-jax, damping {damping:g}, B={batch_size}": (damping, batch_size)
+} | {
+    f"kfac-jax, damping {damping:g}, B={batch_size}": (
+        KFAC,
+        {"initial_damping": damping},
+        batch_size,
+        4,
+    )
     for batch_size in (500, 1000)
     for damping in (0.1, 1.0, 10.0)
 }
-KFAC_EPOCHS = 4
-
-
-def train(model, optimizer, data, batch_size, epochs, seed):
-    """Trains a model, and yields a record after each part of an epoch."""
-    model.compile(optimizer, "binary_crossentropy", loss_weights=784.0)
-    # Compiles; the weights are put back, and the state is that of step one.
-    initial = model.get_weights()
-    model.make_train_function()
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    state = [keras.ops.convert_to_numpy(v) for v in optimizer.variables]
-    model.fit(
-        data.x_train[:batch_size],
-        data.x_train[:batch_size],
-        batch_size=batch_size,
-        verbose=0,
-    )
-    model.set_weights(initial)
-    for variable, value in zip(optimizer.variables, state, strict=True):
-        variable.assign(value)
-    seconds = 0.0
-    for epoch in range(epochs):
-        order = np.random.default_rng((seed, epoch)).permutation(
-            len(data.x_train)
-        )
-        for part, indices in enumerate(np.array_split(order, PARTS)):
-            x = data.x_train[indices]
-            begin = time.perf_counter()
-            model.fit(x, x, batch_size=batch_size, shuffle=False, verbose=0)
-            seconds += time.perf_counter() - begin
-            yield {
-                "epoch": epoch + (part + 1) / PARTS,
-                "seconds": seconds,
-                "train_loss": _evaluate(model, data.x_train),
-                "test_loss": _evaluate(model, data.x_test),
-            }
-
-
-def train_by_kfac(python, model, data, damping, batch_size, epochs, seed):
-    """The same, by kfac-jax in a process of another interpreter."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "problem.npz"
-        weights = {
-            f"weight_{i}": weight
-            for i, weight in enumerate(model.get_weights())
-        }
-        np.savez(path, x_train=data.x_train, x_test=data.x_test, **weights)
-        command = [python, str(Path(__file__).parent / "kfac_peer.py"), path]
-        for option, value in (
-            ("batch-size", batch_size),
-            ("initial-damping", damping),
-            ("epochs", epochs),
-            ("parts", PARTS),
-            ("seed", seed),
-        ):
-            command += [f"--{option}", str(value)]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True
-        ) as process:
-            for line in process.stdout:
-                yield json.loads(line)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(map(str, command))} failed")
 
 
 def crossing(points, threshold):
@@ -154,13 +88,7 @@ def table(rows):
     return "\n".join(lines)
 
 
-def _evaluate(model, x):
-    return model.evaluate(
-        x, x, batch_size=EVALUATION_BATCH_SIZE, verbose=0, return_dict=True
-    )["loss"]
-
-
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -174,38 +102,36 @@ def main():
     add("--only", nargs="*", help="names of configurations")
     add("--epochs", type=int, help="for all, in place of their own")
     add("--examples", type=int, help="train on the first so many")
-    options = parser.parse_args()
-    problem = problems.AUTOENCODER
-    data = problems.load_data(
-        problem, options.data_dir, options.download, options.examples
+    options = parser.parse_args(arguments)
+    data = load(
+        TASKS["mnist"], options.data_dir, options.download, options.examples
     )
-    names = [*CONFIGURATIONS, *(KFAC if options.kfac_python else ())]
-    run = [n for n in names if options.only is None or n in options.only]
-    for name in run:
-        keras.utils.clear_session()
-        model = problems.make_model(
-            problem, keras_locoprop.Sequential, options.seed
+    for name, (
+        optimizer,
+        settings,
+        batch_size,
+        epochs,
+    ) in CONFIGURATIONS.items():
+        is_missing = optimizer == KFAC and not options.kfac_python
+        is_wanted = options.only is None or name in options.only
+        if is_missing or not is_wanted:
+            continue
+        points = points_of(
+            {"problem": "mnist", "optimizer": optimizer, "settings": settings},
+            data,
+            {
+                "batch_size": batch_size,
+                "epochs": options.epochs or epochs,
+                "parts": PARTS,
+                "seed": options.seed,
+                "scheduled": False,
+            },
+            {"jax_peer": options.kfac_python},
         )
-        if name in KFAC:
-            damping, batch_size = KFAC[name]
-            epochs = options.epochs or KFAC_EPOCHS
-            points = train_by_kfac(
-                options.kfac_python,
-                model,
-                data,
-                damping,
-                batch_size,
-                epochs,
-                options.seed,
-            )
-        else:
-            make, batch_size, epochs = CONFIGURATIONS[name]
-            epochs = options.epochs or epochs
-            points = train(
-                model, make(), data, batch_size, epochs, options.seed
-            )
         kept = []
         for point in points:
+            if "epoch" not in point:
+                continue
             kept.append(point)
             print(
                 f"{name}: epoch {point['epoch']:g}, {point['seconds']:.1f} s, "
@@ -216,7 +142,7 @@ def main():
             "name": name,
             "batch_size": batch_size,
             "seed": options.seed,
-            "train_examples": len(data.x_train),
+            "train_examples": len(data["x_train"]),
             "points": kept,
             "versions": versions(),
         }

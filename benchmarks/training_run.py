@@ -42,6 +42,8 @@ def make_optimizer(name, settings):
     if name == ADAM:
         return keras.optimizers.Adam(**settings)
     settings = dict(settings)
+    if "inner_optimizer" in settings:
+        return keras_locoprop.LocoProp(**settings)
     inner = default_inner_optimizer()
     config = inner.get_config() | {
         setting: settings.pop(setting)

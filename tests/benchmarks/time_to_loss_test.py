@@ -1,11 +1,5 @@
-import keras
-import numpy as np
-import pytest
-
-import keras_locoprop
-from benchmarks import problems
+from benchmarks import records
 from benchmarks import time_to_loss
-from keras_locoprop import LocoProp
 
 POINTS = [
     {"epoch": 0.5, "seconds": 2.0, "train_loss": 130.0, "test_loss": 131.0},
@@ -28,25 +22,14 @@ def test_the_table_has_a_row_for_each_run():
     assert cells[-1] == "81.00, test 82.00, 6 s (1.5)"
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: keras.optimizers.Adam(1e-3), lambda: LocoProp("auto")]
-)
-def test_warming_up_leaves_no_trace(make):
-    x = np.random.uniform(size=(24, 8)).astype("float32")
-    data = problems.Data(x, x, x[:8], x[:8])
-    problem = problems.AUTOENCODER._replace(
-        inputs=8, layers=((4, "tanh"), (8, "sigmoid"))
-    )
-    model = problems.make_model(problem, keras_locoprop.Sequential)
-    [half, whole] = time_to_loss.train(model, make(), data, 4, 1, seed=3)
-    assert (half["epoch"], whole["epoch"]) == (0.5, 1.0)
-    assert 0 < half["seconds"] < whole["seconds"]
-    assert int(model.optimizer.iterations) == 6
-
-    twin = problems.make_model(problem, keras_locoprop.Sequential)
-    twin.compile(make(), "binary_crossentropy", loss_weights=784.0)
-    order = np.random.default_rng((3, 0)).permutation(24)
-    for indices in np.array_split(order, time_to_loss.PARTS):
-        twin.fit(x[indices], x[indices], batch_size=4, shuffle=False, verbose=0)
-    for one, other in zip(model.get_weights(), twin.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+def test_runs_are_printed_and_kept(data_dir, tmp_path, monkeypatch, capsys):
+    adam = ("Adam", {"learning_rate": 1e-3}, 16, 6)
+    monkeypatch.setattr(time_to_loss, "CONFIGURATIONS", {"Adam": adam})
+    path = tmp_path / "time_to_loss.jsonl"
+    arguments = ["--data-dir", str(data_dir), "--results", str(path)]
+    arguments += ["--examples", "96", "--epochs", "1"]
+    time_to_loss.main(arguments)
+    [row] = records.read_lines(path)
+    assert row["name"] == "Adam" and row["train_examples"] == 96
+    assert [point["epoch"] for point in row["points"]] == [0, 0.5, 1.0]
+    assert "| `Adam` | 16 |" in capsys.readouterr().out

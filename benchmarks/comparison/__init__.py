@@ -1,0 +1,1 @@
+"""LocoProp beside the optimizers that people would pick instead."""

@@ -1,0 +1,177 @@
+"""What is run with the tuned optimizers: the tables' configurations."""
+
+import statistics
+
+from benchmarks.comparison.peers import PEERS
+from benchmarks.comparison.tasks import TASKS
+from benchmarks.comparison.tuning import NotTuned
+from benchmarks.comparison.tuning import best_settings
+
+SEEDS = 3
+FINAL = "final"
+SECONDS = "final_seconds"
+HEADLINE = "headline"
+ABLATIONS = "ablations"
+# Whose seconds at equal epochs are the budget of all at equal seconds.
+PACEMAKER = "LocoProp()"
+HEADLINE_EPOCHS = 100
+# The paper's forms run with the paper's settings, all others as tuned.
+HEADLINE_OPTIMIZERS = {
+    'LocoProp("auto")': None,
+    "LocoProp()": None,
+    "LocoProp.paper()": PEERS["LocoProp.paper()"].start,
+    'LocoProp.paper(variant="squared")': PEERS["LocoProp.paper()"].start,
+    "Adam": None,
+    "K-FAC (kfac-jax)": None,
+}
+ABLATION_EPOCHS = 5
+
+
+def _inner(name, rate, **config):
+    return {
+        "learning_rate": rate,
+        "inner_optimizer": {
+            "class_name": name,
+            "config": {"learning_rate": rate, **config},
+        },
+    }
+
+
+# Table: list of the optimizer and what differs from its start. Everything else
+# is as `LocoProp()` comes.
+_OURS = "LocoProp()"
+ABLATED = {
+    "inner steps T": [
+        (_OURS, {"inner_steps": steps}) for steps in (1, 2, 3, 5, 10, 20)
+    ],
+    "γ": [
+        (_OURS, {"activation_learning_rate": gamma})
+        for gamma in (0.00125, 0.0025, 0.005, 0.01, 0.02, 0.04)
+    ],
+    "inner optimizer": [
+        (_OURS, {}),
+        *(
+            (_OURS, _inner(name, rate, **config))
+            for name, rates, config in (
+                ("SGD", (0.1, 1.0, 10.0), {"momentum": 0.9}),
+                ("RMSprop", (3e-3, 1e-2, 3e-2), {}),
+                ("Adam", (3e-3, 1e-2, 3e-2), {}),
+            )
+            for rate in rates
+        ),
+    ],
+    "variant": [
+        (_OURS, {"variant": variant}) for variant in ("matching", "squared")
+    ],
+    "slice size": [
+        (_OURS, {"inner_batch_size": size}) for size in (128, 250, 500, "all")
+    ],
+    "batch size": [
+        (name, {"batch_factor": factor})
+        for name in ("LocoProp()", 'LocoProp("auto")', "Adam")
+        for factor in (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+    ],
+}
+
+
+def final(rows, problem, optimizer, epochs=None, seeds=None):
+    """The best setting on several seeds, for as many epochs as the others."""
+    return _configurations(
+        FINAL,
+        problem,
+        optimizer,
+        best_settings(rows, problem, optimizer),
+        epochs or TASKS[problem].epochs,
+        seeds or SEEDS,
+    )
+
+
+def final_at_equal_seconds(rows, problem, optimizer, seeds=None):
+    """The same, for as many epochs as take about the seconds of `PACEMAKER`.
+
+    Raises:
+        NotTuned: If the runs at equal epochs are not there.
+    """
+    budget, epochs = (
+        _seconds_and_epochs(rows, problem, name)
+        for name in (PACEMAKER, optimizer)
+    )
+    affordable = budget[0] / epochs[0] * epochs[1]
+    return _configurations(
+        SECONDS,
+        problem,
+        optimizer,
+        best_settings(rows, problem, optimizer),
+        max(1, round(affordable)),
+        seeds or SEEDS,
+    )
+
+
+def headline(rows, optimizer, epochs=None, seeds=1):
+    """The long run on the autoencoder of the paper."""
+    settings = HEADLINE_OPTIMIZERS.get(optimizer)
+    return _configurations(
+        HEADLINE,
+        "mnist",
+        optimizer,
+        settings or best_settings(rows, "mnist", optimizer),
+        epochs or HEADLINE_EPOCHS,
+        seeds or SEEDS,
+    )
+
+
+def ablations(optimizer, epochs=None):
+    """One thing at a time, from the defaults."""
+    return [
+        configuration | {"table": table}
+        for table, lines in ABLATED.items()
+        for name, changes in lines
+        if name == optimizer
+        for configuration in _configurations(
+            ABLATIONS,
+            "mnist",
+            optimizer,
+            _without_momentum(PEERS[optimizer].start, changes) | changes,
+            epochs or ABLATION_EPOCHS,
+            1,
+        )
+    ]
+
+
+def _without_momentum(start, changes):
+    # The momentum is that of the default inner optimizer.
+    if "inner_optimizer" in changes:
+        return {k: v for k, v in start.items() if k != "momentum"}
+    return start
+
+
+def _configurations(purpose, problem, optimizer, settings, epochs, seeds):
+    return [
+        {
+            "purpose": purpose,
+            "problem": problem,
+            "optimizer": optimizer,
+            "settings": settings,
+            "epochs": epochs,
+            "seed": seed,
+        }
+        for seed in range(seeds)
+    ]
+
+
+def _seconds_and_epochs(rows, problem, optimizer):
+    wanted = {"purpose": FINAL, "problem": problem, "optimizer": optimizer}
+    runs = [
+        row
+        for row in rows
+        if wanted.items() <= row["configuration"].items() and not row["failure"]
+    ]
+    if not runs:
+        raise NotTuned(
+            f"{optimizer} has no runs at equal epochs on {problem}: run "
+            "`final` first."
+        )
+    return tuple(
+        statistics.median(row["points"][-1][name] for row in runs)
+        for name in ("seconds", "epoch")
+    )

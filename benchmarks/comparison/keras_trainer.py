@@ -1,0 +1,77 @@
+"""Training by a Keras optimizer, ours or Keras's, for `training_loop.train`."""
+
+import keras
+from keras import ops
+
+from benchmarks.comparison.training_loop import EVALUATION_BATCH_SIZE
+from benchmarks.comparison.training_loop import rate_factor
+
+
+class WarmUpThenDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """`training_loop.rate_factor` times a rate."""
+
+    def __init__(self, highest, steps):
+        super().__init__()
+        self.highest = highest
+        self.steps = steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        return self.highest * rate_factor(step, self.steps, ops.minimum)
+
+    def get_config(self):
+        return {"highest": self.highest, "steps": self.steps}
+
+
+class KerasTrainer:
+    """A model with its optimizer.
+
+    Args:
+        model: A `keras.Model`, not compiled.
+        targets: `"inputs"`, whose cross-entropy is summed over pixels, or
+            `"labels"`.
+        optimizer: A Keras optimizer.
+    """
+
+    def __init__(self, model, targets, optimizer):
+        self.model = model
+        if targets == "inputs":
+            # Keras's mean over the pixels, times their number.
+            model.compile(
+                optimizer,
+                "binary_crossentropy",
+                loss_weights=float(model.output_shape[-1]),
+            )
+        else:
+            model.compile(
+                optimizer,
+                "sparse_categorical_crossentropy",
+                metrics=["accuracy"],
+            )
+
+    def warm_up(self, x, y):
+        self.model.make_train_function()
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+        state = self.state()
+        self.fit(x, y, len(x))
+        self.restore(state)
+
+    def fit(self, x, y, batch_size):
+        self.model.fit(x, y, batch_size=batch_size, shuffle=False, verbose=0)
+
+    def evaluate(self, x, y):
+        results = self.model.evaluate(
+            x, y, batch_size=EVALUATION_BATCH_SIZE, verbose=0, return_dict=True
+        )
+        return {k: results[k] for k in ("loss", "accuracy") if k in results}
+
+    def state(self):
+        return [ops.convert_to_numpy(v) for v in self._variables()]
+
+    def restore(self, state):
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)
+
+    def _variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]

@@ -1,0 +1,220 @@
+"""The table of optimizers: where they come from, and what is searched.
+
+To add an optimizer is to add a line to `PEERS`. The first trial of every search
+is `start`, the library's own defaults where it has some; settings in `fixed`
+are never searched. All rates follow `training_loop.rate_factor`.
+"""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from optuna.distributions import CategoricalDistribution as Choice
+from optuna.distributions import FloatDistribution
+
+from benchmarks import training_run
+from keras_locoprop import LocoProp
+
+BATCH_FACTOR = "batch_factor"
+
+
+def span(low, high):
+    """Numbers between two, of which each magnitude is as likely."""
+    return FloatDistribution(low, high, log=True)
+
+
+class Peer(NamedTuple):
+    """An optimizer and what is searched for it.
+
+    Attributes:
+        space: Dict of the settings that are searched: their distributions.
+            `batch_factor` multiplies the batch size of the problem.
+        start: Dict, the settings of the first trial.
+        retuned: String, the setting that is searched again on the problems
+            without a search of their own.
+        make: Function of settings that makes a Keras optimizer; `None` for
+            optimizers of another framework.
+        module: String, what runs those.
+        fixed: Dict of further settings.
+        scheduled: Boolean: whether `retuned` is a rate with a schedule.
+        unsupported: Dict of names of problems: the reason.
+        is_ours: Boolean.
+    """
+
+    space: dict
+    start: dict
+    retuned: str = "learning_rate"
+    make: Any = None
+    module: str = ""
+    fixed: Any = {}
+    scheduled: bool = True
+    unsupported: Any = {}
+    is_ours: bool = False
+
+
+def _keras(make, rates, rate, fixed=None, start=None, **space):
+    return Peer(
+        {"learning_rate": span(*rates), **space},
+        {"learning_rate": rate, **(start or {})},
+        make=make,
+        fixed=fixed or {},
+    )
+
+
+def _locoprop(**settings):
+    return training_run.make_optimizer(training_run.LOCOPROP, settings)
+
+
+_DECAY = Choice([0.0, 0.001, 0.004, 0.01])
+_BATCH = Choice([0.5, 1.0, 2.0, 4.0])
+_PAPER_SPACE = {
+    "learning_rate": span(1e-6, 1e-3),
+    # Large for losses that are not summed over an image.
+    "activation_learning_rate": span(1e-3, 1.0),
+}
+_PAPER_START = {"learning_rate": 1e-5, "activation_learning_rate": 0.01}
+
+PEERS = {
+    "LocoProp()": Peer(
+        {
+            "learning_rate": span(2e-4, 1e-2),
+            "activation_learning_rate": span(1e-3, 0.05),
+            "momentum": Choice([0.9, 0.97, 0.99, 0.997]),
+        },
+        {
+            "learning_rate": 1e-3,
+            "activation_learning_rate": 0.005,
+            "momentum": 0.99,
+        },
+        make=_locoprop,
+        is_ours=True,
+    ),
+    'LocoProp("auto")': Peer(
+        {"damping": span(3e-3, 0.5), BATCH_FACTOR: _BATCH},
+        {"damping": 0.05, BATCH_FACTOR: 1.0},
+        "damping",
+        make=lambda **settings: LocoProp("auto", **settings),
+        scheduled=False,
+        is_ours=True,
+    ),
+    "LocoProp.paper()": Peer(
+        _PAPER_SPACE, _PAPER_START, make=LocoProp.paper, is_ours=True
+    ),
+    'LocoProp.paper(variant="squared")': Peer(
+        _PAPER_SPACE,
+        _PAPER_START,
+        make=LocoProp.paper,
+        fixed={"variant": "squared"},
+        is_ours=True,
+    ),
+    "SGD, momentum": _keras(
+        keras.optimizers.SGD,
+        (1e-4, 1.0),
+        0.01,
+        start={"momentum": 0.9},
+        momentum=Choice([0.8, 0.9, 0.95, 0.99]),
+    ),
+    "RMSprop": _keras(
+        keras.optimizers.RMSprop,
+        (1e-5, 1e-2),
+        1e-3,
+        start={"rho": 0.9, "momentum": 0.0},
+        rho=Choice([0.9, 0.99, 0.999]),
+        momentum=Choice([0.0, 0.9]),
+    ),
+    "Adam": _keras(
+        keras.optimizers.Adam,
+        (1e-4, 3e-2),
+        1e-3,
+        start={"beta_1": 0.9, "beta_2": 0.999},
+        beta_1=Choice([0.8, 0.9, 0.95]),
+        beta_2=Choice([0.95, 0.99, 0.999]),
+    ),
+    "AdamW": _keras(
+        keras.optimizers.AdamW,
+        (1e-4, 3e-2),
+        1e-3,
+        start={"weight_decay": 0.004, "beta_2": 0.999},
+        weight_decay=_DECAY,
+        beta_2=Choice([0.95, 0.99, 0.999]),
+    ),
+    "Lion": _keras(
+        keras.optimizers.Lion,
+        (1e-5, 1e-2),
+        1e-3,
+        start={"beta_1": 0.9, "beta_2": 0.99},
+        beta_1=Choice([0.9, 0.95]),
+        beta_2=Choice([0.98, 0.99, 0.999]),
+    ),
+    "Muon": _keras(
+        keras.optimizers.Muon,
+        (1e-4, 3e-2),
+        1e-3,
+        start={"momentum": 0.95, "weight_decay": 0.004},
+        momentum=Choice([0.9, 0.95, 0.98]),
+        weight_decay=_DECAY,
+    ),
+    "Adafactor": _keras(
+        keras.optimizers.Adafactor,
+        (1e-4, 0.1),
+        1e-3,
+        # Its own schedule would multiply the one of all others.
+        fixed={"relative_step": False},
+        start={"beta_2_decay": -0.8, "clip_threshold": 1.0},
+        beta_2_decay=Choice([-0.5, -0.8, -1.0]),
+        clip_threshold=Choice([1.0, 10.0]),
+    ),
+    "K-FAC (kfac-jax)": Peer(
+        {
+            "initial_damping": span(0.1, 100.0),
+            "curvature_ema": Choice([0.9, 0.95, 0.99]),
+            BATCH_FACTOR: _BATCH,
+        },
+        {"initial_damping": 1.0, "curvature_ema": 0.95, BATCH_FACTOR: 1.0},
+        "initial_damping",
+        module="jax_peer",
+        scheduled=False,
+    ),
+    "Shampoo (pytorch_optimizer)": Peer(
+        {
+            "lr": span(1e-4, 1.0),
+            "graft_type": Choice([1, 2, 3]),
+            "beta_1": Choice([0.9, 0.95]),
+            "beta_2": Choice([0.95, 0.99, 0.999]),
+        },
+        {"lr": 1e-3, "graft_type": 1, "beta_1": 0.9, "beta_2": 0.999},
+        "lr",
+        module="torch_peer",
+        fixed={
+            "start_preconditioning_step": 5,
+            "preconditioning_compute_steps": 10,
+        },
+    ),
+    "SOAP (pytorch_optimizer)": Peer(
+        {
+            "lr": span(1e-4, 3e-2),
+            "beta_1": Choice([0.9, 0.95]),
+            "beta_2": Choice([0.95, 0.99]),
+            "weight_decay": Choice([0.0, 0.01]),
+        },
+        {"lr": 3e-3, "beta_1": 0.95, "beta_2": 0.95, "weight_decay": 0.01},
+        "lr",
+        module="torch_peer",
+    ),
+    "locoprop (PyTorch port)": Peer(
+        {
+            "lr": span(1e-6, 1e-3),
+            "learning_rate": span(1.0, 100.0),
+            "momentum": Choice([0.9, 0.99, 0.999]),
+        },
+        {"lr": 2e-5, "learning_rate": 10.0, "momentum": 0.999},
+        "lr",
+        module="torch_peer",
+        fixed={"eps": 1e-6, "alpha": 0.9},
+        unsupported={
+            "transformer": "its trainer takes an `nn.Sequential` of layers "
+            "with one module and one activation each, and has no residual "
+            "connections, embeddings and normalizations"
+        },
+    ),
+}

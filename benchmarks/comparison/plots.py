@@ -1,0 +1,136 @@
+"""The curves of the comparison: loss against epochs and against seconds."""
+
+import statistics
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+from matplotlib import ticker  # noqa: E402
+
+from benchmarks.comparison import experiments  # noqa: E402
+from benchmarks.comparison.peers import PEERS  # noqa: E402
+from benchmarks.comparison.tasks import TASKS  # noqa: E402
+
+COLOURS = {
+    'LocoProp("auto")': "#d62728",
+    "LocoProp()": "#ff7f0e",
+    "LocoProp.paper()": "#8c564b",
+    "Adam": "#1f77b4",
+    "K-FAC (kfac-jax)": "#2ca02c",
+}
+OTHERS = "#b5b5b5"
+# How far above the median of the last losses the picture goes.
+HEADROOM = 1.6
+
+
+def draw(rows, folder):
+    """Draws a picture of each problem's final runs, and of the headline's.
+
+    Args:
+        rows: List of dicts as `runs.Runner.obtain` returns them.
+        folder: Path.
+
+    Returns:
+        List of the paths drawn.
+    """
+    paths = []
+    for purpose in (experiments.FINAL, experiments.HEADLINE):
+        for problem, task in TASKS.items():
+            wanted = {"purpose": purpose, "problem": problem}
+            runs = _by_optimizer(
+                row
+                for row in rows
+                if wanted.items() <= row["configuration"].items()
+                and not row["failure"]
+                and row["points"][-1]["train_loss"] is not None
+            )
+            if runs:
+                path = folder / f"comparison_{purpose}_{problem}.png"
+                _draw(runs, task, path)
+                paths.append(path)
+    return paths
+
+
+def curves(runs, along):
+    """Median, smallest and largest loss over seeds at each record.
+
+    Args:
+        runs: Rows of one optimizer.
+        along: `"epoch"` or `"seconds"`.
+
+    Returns:
+        Tuple of lists: places, medians, smallest, largest.
+    """
+    points = list(zip(*(row["points"] for row in runs)))
+    places = [statistics.median(p[along] for p in at) for at in points]
+    losses = [[p["train_loss"] for p in at] for at in points]
+    return (
+        places,
+        [statistics.median(at) for at in losses],
+        [min(at) for at in losses],
+        [max(at) for at in losses],
+    )
+
+
+def _draw(runs, task, path):
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(10, 3.8), sharey=True, layout="constrained"
+    )
+    for axis, along in zip(axes, ("epoch", "seconds")):
+        handles = {}
+        for optimizer in sorted(runs, key=_behind):
+            places, medians, low, high = curves(runs[optimizer], along)
+            is_named = optimizer in COLOURS
+            colour = COLOURS.get(optimizer, OTHERS)
+            label = optimizer if is_named else "others (see the table)"
+            (handles[label],) = axis.plot(
+                places,
+                medians,
+                color=colour,
+                linewidth=_width(optimizer),
+                linestyle="-" if PEERS[optimizer].is_ours else "--",
+            )
+            axis.fill_between(
+                places, low, high, color=colour, alpha=0.15, linewidth=0
+            )
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        axis.yaxis.set_minor_formatter(ticker.FormatStrFormatter("%g"))
+        axis.tick_params(axis="y", which="minor", labelsize=7)
+        axis.grid(True, which="major", linewidth=0.4, alpha=0.6)
+        axis.set_xlim(left=0)
+    axes[0].set_xlabel("epochs")
+    axes[1].set_xlabel("seconds of training, without compilation")
+    axes[0].set_ylabel("training loss")
+    last = [curves(of_one, "epoch")[1][-1] for of_one in runs.values()]
+    lowest = min(min(curves(of_one, "epoch")[2]) for of_one in runs.values())
+    axes[0].set_ylim(0.97 * lowest, HEADROOM * statistics.median(last))
+    names = [*COLOURS, "others (see the table)"]
+    figure.legend(
+        [handles[name] for name in names if name in handles],
+        [name for name in names if name in handles],
+        loc="outside right center",
+        frameon=False,
+    )
+    figure.suptitle(task.title[0].upper() + task.title[1:])
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def _by_optimizer(rows):
+    runs = {}
+    for row in rows:
+        runs.setdefault(row["configuration"]["optimizer"], []).append(row)
+    return runs
+
+
+def _behind(optimizer):
+    """Ours are drawn last, on top."""
+    return PEERS[optimizer].is_ours, optimizer in COLOURS, optimizer
+
+
+def _width(optimizer):
+    if PEERS[optimizer].is_ours and optimizer in COLOURS:
+        return 2.4
+    return 1.6 if optimizer in COLOURS else 1.0

@@ -1,0 +1,334 @@
+"""The tables of the comparison, from its rows alone.
+
+Markdown files hold a table between `<!-- comparison: NAME -->` and
+`<!-- end of comparison -->`, and get it anew from `write`.
+"""
+
+import json
+import math
+import re
+import statistics
+
+from benchmarks.comparison import experiments
+from benchmarks.comparison import tuning
+from benchmarks.comparison.peers import PEERS
+from benchmarks.comparison.tasks import TASKS
+
+HEADLINE_EPOCHS = (2, 5, 10, 25, 50, 100)
+# Same network, data, batch size and number of epochs. (who, train loss)
+PUBLISHED = (
+    ("Shampoo, as published in the paper", "50.70"),
+    ("LocoProp-M, the authors' own run, at epoch 14", "57.0"),
+)
+_MARKED = re.compile(
+    r"(<!-- comparison: (?P<name>[^>]+?) -->\n).*?(<!-- end of comparison -->)",
+    re.DOTALL,
+)
+
+_INTRODUCTION = """\
+# LocoProp beside other optimizers
+
+Written by `python -m benchmarks.comparison report` from `comparison.jsonl`; see
+[the benchmarks' README](../README.md) for how it was run. Losses are over the
+whole training or test set, with the weights at the end of the run: medians over
+seeds, with the smallest and the largest in parentheses. Seconds are those of
+training alone; compilation is in a column of its own.
+"""
+
+
+def tables(rows):
+    """All tables.
+
+    Args:
+        rows: List of dicts as `runs.Runner.obtain` returns them, in any order.
+
+    Returns:
+        Dict of names of tables: Markdown.
+    """
+    rows = sorted(rows, key=lambda row: _text(row["configuration"]))
+    made = {}
+    for purpose in (experiments.FINAL, experiments.SECONDS):
+        for problem in TASKS:
+            chosen = _chosen(rows, purpose=purpose, problem=problem)
+            if chosen:
+                made[f"{purpose} {problem}"] = _final_table(chosen, problem)
+    headline = _chosen(rows, purpose=experiments.HEADLINE)
+    if headline:
+        made["headline"] = _headline_table(headline)
+    for name in experiments.ABLATED:
+        chosen = _chosen(rows, purpose=experiments.ABLATIONS, table=name)
+        if chosen:
+            made[f"ablation {name}"] = _ablation_table(chosen)
+    for problem in TASKS:
+        chosen = _chosen(rows, purpose=tuning.PURPOSE, problem=problem)
+        if chosen:
+            made[f"tuning {problem}"] = _tuning_table(chosen)
+    made["search spaces"] = _space_table()
+    made["unsupported"] = _unsupported_table()
+    return made
+
+
+def format_report(rows):
+    """The whole report, as Markdown."""
+    parts = [_INTRODUCTION]
+    for name, text in tables(rows).items():
+        parts.append(f"## {_title(name)}\n\n{text}")
+    versions = {_versions(row) for row in rows}
+    if versions:
+        lines = "".join(f"- {line}\n" for line in sorted(versions))
+        parts.append(f"## Versions\n\n{lines}")
+    return "\n".join(parts)
+
+
+def renewed(text, made):
+    """A Markdown text with its marked tables written anew.
+
+    Args:
+        text: String.
+        made: As `tables` returns it.
+
+    Raises:
+        KeyError: If the text marks a table that there is not.
+    """
+    return _MARKED.sub(
+        lambda match: match[1] + made[match["name"]] + match[3], text
+    )
+
+
+def write(rows, folder, documents=()):
+    """Writes `comparison.md`, and the marked tables of other documents.
+
+    Args:
+        rows: As in `tables`.
+        folder: Path.
+        documents: Paths of Markdown files.
+    """
+    path = folder / "comparison.md"
+    path.write_text(format_report(rows), encoding="utf-8")
+    made = tables(rows)
+    for document in documents:
+        before = document.read_text(encoding="utf-8")
+        document.write_text(renewed(before, made), encoding="utf-8")
+
+
+def _final_table(rows, problem):
+    has_accuracy = TASKS[problem].targets == "labels"
+    header = ["optimizer", "batch size", "epochs", "seeds"]
+    header += ["train loss", "test loss"]
+    header += ["test accuracy, %"] if has_accuracy else []
+    header += ["seconds", "compilation, s", "settings"]
+    lines = []
+    for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
+        configuration = runs[0]["configuration"]
+        cells = [_name(configuration["optimizer"])]
+        cells += [str(configuration["batch_size"])]
+        cells += [str(configuration["epochs"]), str(len(runs))]
+        cells += [_spread(_last(runs, "train_loss"))]
+        cells += [_spread(_last(runs, "test_loss"))]
+        if has_accuracy:
+            accuracies = _last(runs, "test_accuracy")
+            cells += [_spread([100 * value for value in accuracies], "{:.1f}")]
+        cells += [_spread(_last(runs, "seconds"), "{:.0f}")]
+        compilation = [row["points"][0]["compile_seconds"] for row in runs]
+        cells += [_spread(compilation, "{:.1f}")]
+        cells += [_settings(configuration["settings"])]
+        lines.append(cells)
+    return _table(header, lines)
+
+
+def _headline_table(rows):
+    epochs = [e for e in HEADLINE_EPOCHS if e <= max(_last(rows, "epoch"))]
+    header = ["optimizer", "batch size", "seeds"]
+    header += [f"epoch {epoch}" for epoch in epochs]
+    header += ["test loss", "seconds", "compilation, s", "settings"]
+    lines = []
+    for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
+        configuration = runs[0]["configuration"]
+        cells = [_name(configuration["optimizer"])]
+        cells += [str(configuration["batch_size"]), str(len(runs))]
+        for epoch in epochs:
+            found = [
+                point["train_loss"]
+                for row in runs
+                for point in row["points"]
+                if point["epoch"] == epoch
+            ]
+            cells += [_spread(found) if found else "–"]
+        cells += [_spread(_last(runs, "test_loss"))]
+        cells += [_spread(_last(runs, "seconds"), "{:.0f}")]
+        compilation = [row["points"][0]["compile_seconds"] for row in runs]
+        cells += [_spread(compilation, "{:.1f}")]
+        cells += [_settings(configuration["settings"])]
+        lines.append(cells)
+    published = "".join(f"- {who}: {loss}\n" for who, loss in PUBLISHED)
+    return (
+        f"{_table(header, lines)}\nKnown figures, same set-up:\n\n{published}"
+    )
+
+
+def _ablation_table(rows):
+    shown = [
+        row["configuration"]["settings"] | _batch(row["configuration"])
+        for row in rows
+    ]
+    names = {name for settings in shown for name in settings}
+    varying = sorted(
+        name
+        for name in names
+        if len({_text(settings.get(name)) for settings in shown}) > 1
+        and name != "batch_factor"
+    )
+    header = ["optimizer", *varying, "epochs", "train loss", "test loss"]
+    lines = []
+    for row, settings in zip(rows, shown):
+        last = row["points"][-1]
+        key = [_sortable(settings.get(name)) for name in varying]
+        cells = [_name(row["configuration"]["optimizer"])]
+        cells += [_value(settings.get(name, "default")) for name in varying]
+        cells += [str(row["configuration"]["epochs"])]
+        cells += [_number(last["train_loss"]), _number(last["test_loss"])]
+        cells += [f"{last['seconds']:.0f}"]
+        lines.append((row["configuration"]["optimizer"], key, cells))
+    lines.sort(key=lambda line: line[:2])
+    return _table([*header, "seconds"], [cells for *_, cells in lines])
+
+
+def _tuning_table(rows):
+    header = ["optimizer", "trials", "epochs", "first trial", "best trial"]
+    header += ["failed", "best settings", "seconds of all"]
+    lines = []
+    for trials in _grouped(rows, "optimizer"):
+        configuration = trials[0]["configuration"]
+        first = min(trials, key=lambda row: row["configuration"]["trial"])
+        best = min(trials, key=tuning.score)
+        scores = [tuning.score(row) for row in trials]
+        cells = [_name(configuration["optimizer"]), str(len(trials))]
+        cells += [str(configuration["epochs"])]
+        cells += [_number(tuning.score(first)), _number(min(scores))]
+        cells += [str(sum(not math.isfinite(score) for score in scores))]
+        cells += [_settings(best["configuration"]["settings"])]
+        cells += [f"{sum(_last(trials, 'seconds')):.0f}"]
+        lines.append((min(scores), cells))
+    lines.sort()
+    return _table(header, [cells for _, cells in lines])
+
+
+def _space_table():
+    lines = []
+    for name, peer in PEERS.items():
+        space = "; ".join(
+            f"{setting} from {_value(list(distribution.choices))}"
+            if hasattr(distribution, "choices")
+            else f"{setting} {distribution.low:g} to {distribution.high:g}"
+            for setting, distribution in peer.space.items()
+        )
+        lines.append(
+            [_name(name), space, _settings(peer.start), _settings(peer.fixed)]
+        )
+    return _table(["optimizer", "searched", "first trial", "fixed"], lines)
+
+
+def _unsupported_table():
+    lines = [
+        [_name(name), TASKS[problem].title, reason]
+        for name, peer in PEERS.items()
+        for problem, reason in peer.unsupported.items()
+    ]
+    return _table(["optimizer", "problem", "why it has no row"], lines)
+
+
+def _chosen(rows, **wanted):
+    return [
+        row
+        for row in rows
+        if wanted.items() <= row["configuration"].items() and row["points"]
+    ]
+
+
+def _grouped(rows, *names):
+    groups = {}
+    for row in rows:
+        key = _text([row["configuration"][name] for name in names])
+        groups.setdefault(key, []).append(row)
+    return groups.values()
+
+
+def _rank(runs):
+    loss = statistics.median(tuning.score(row) for row in runs)
+    return loss, _text(runs[0]["configuration"])
+
+
+def _last(rows, name):
+    values = [row["points"][-1].get(name) for row in rows]
+    return [math.nan if value is None else value for value in values]
+
+
+def _title(name):
+    purpose, _, rest = name.partition(" ")
+    titles = {
+        experiments.FINAL: "{}: equal epochs",
+        experiments.SECONDS: "{}: about equal seconds",
+        "tuning": "Tuning on the problem: {}",
+        "ablation": "Ablation: {}",
+    }
+    rest = TASKS[rest].title if rest in TASKS else rest
+    text = titles.get(purpose, name).format(rest)
+    return text[0].upper() + text[1:]
+
+
+def _versions(row):
+    known = row["versions"] | {
+        "processor": row["processor"],
+        "commit": row["commit"],
+    }
+    return ", ".join(f"{name} {value}" for name, value in known.items())
+
+
+def _batch(configuration):
+    return {"batch size": configuration["batch_size"]}
+
+
+def _name(optimizer):
+    return f"**`{optimizer}`**" if PEERS[optimizer].is_ours else optimizer
+
+
+def _spread(values, template="{:.4g}"):
+    median, *ends = (
+        _number(value, template)
+        for value in (statistics.median(values), min(values), max(values))
+    )
+    return median if len(values) == 1 else f"{median} ({'–'.join(ends)})"
+
+
+def _number(value, template="{:.4g}"):
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return template.format(value)
+
+
+def _value(value):
+    if isinstance(value, dict):
+        config = value["config"]
+        inner = ", ".join(f"{k}={_value(v)}" for k, v in config.items())
+        return f"{value['class_name']}({inner})"
+    if isinstance(value, list):
+        return ", ".join(_value(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _settings(settings):
+    return ", ".join(f"{k}={_value(v)}" for k, v in sorted(settings.items()))
+
+
+def _sortable(value):
+    is_number = isinstance(value, (int, float))
+    return (0, value, "") if is_number else (1, 0, _text(value))
+
+
+def _text(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def _table(header, lines):
+    rows = [header, ["---"] * len(header), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

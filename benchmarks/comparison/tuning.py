@@ -1,0 +1,130 @@
+"""Tuning, equally hard for every optimizer."""
+
+import math
+
+import optuna
+
+from benchmarks import records
+from benchmarks.comparison.peers import PEERS
+from benchmarks.comparison.tasks import TASKS
+
+TRIALS = 12
+# TPE draws so many at random before it learns from them.
+RANDOM_TRIALS = 3
+GRID = (0.1, 0.3, 1.0, 3.0)
+PURPOSE = "tune"
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class NotTuned(LookupError):
+    """What a run needs to begin with is not in the results yet."""
+
+
+def score(row):
+    """The train loss at the end; infinity if it was not reached."""
+    loss = row["points"][-1]["train_loss"] if row["points"] else None
+    if row["failure"] or loss is None or not math.isfinite(loss):
+        return math.inf
+    return loss
+
+
+def trials_of(rows, problem, optimizer):
+    """The recorded trials, in order."""
+    wanted = {
+        "purpose": PURPOSE,
+        "problem": problem,
+        "optimizer": optimizer,
+    }
+    found = [
+        row for row in rows if wanted.items() <= row["configuration"].items()
+    ]
+    return sorted(found, key=lambda row: row["configuration"]["trial"])
+
+
+def best_settings(rows, problem, optimizer):
+    """The settings of the best trial.
+
+    Raises:
+        NotTuned: If there is no trial that ended well.
+    """
+    trials = trials_of(rows, problem, optimizer)
+    best = min(trials, key=score, default=None)
+    if best is None or not math.isfinite(score(best)):
+        raise NotTuned(
+            f"{optimizer} has no successful trial on {problem}: run `tune` "
+            f"with it first. Received: {len(trials)} trials"
+        )
+    return best["configuration"]["settings"]
+
+
+def suggest(peer, trials):
+    """The settings of the next trial; the recorded ones determine them.
+
+    Args:
+        peer: `peers.Peer`.
+        trials: List of rows, the trials so far.
+
+    Returns:
+        Dict.
+    """
+    if not trials:
+        return peer.start
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(
+            seed=len(trials), n_startup_trials=RANDOM_TRIALS
+        )
+    )
+    for row in trials:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=row["configuration"]["settings"],
+                distributions=peer.space,
+                value=score(row),
+            )
+        )
+    settings = study.ask(peer.space).params
+    return {name: _rounded(value) for name, value in settings.items()}
+
+
+def tune(runner, problem, optimizer, epochs=None, trials=TRIALS, grid=GRID):
+    """Runs the trials of an optimizer on a problem that are missing.
+
+    Args:
+        runner: `runs.Runner`.
+        problem: String, a key of `TASKS`.
+        optimizer: String, a key of `PEERS`.
+        epochs: Integer. Defaults to `None`: the problem's.
+        trials: Integer, how many where there is a search of its own.
+        grid: The factors of `Peer.retuned` where there is not.
+    """
+    task, peer = TASKS[problem], PEERS[optimizer]
+    rows = records.read_lines(runner.results)
+    if task.tuned_on:
+        base = best_settings(rows, task.tuned_on, optimizer)
+        candidates = [
+            base | {peer.retuned: _rounded(base[peer.retuned] * factor)}
+            for factor in grid
+        ]
+        trials = len(candidates)
+    for trial in range(trials):
+        done = trials_of(records.read_lines(runner.results), problem, optimizer)
+        if trial < len(done):
+            continue
+        runner.obtain(
+            {
+                "purpose": PURPOSE,
+                "problem": problem,
+                "optimizer": optimizer,
+                "settings": (
+                    candidates[trial] if task.tuned_on else suggest(peer, done)
+                ),
+                "epochs": epochs or task.tuning_epochs,
+                "seed": 0,
+                "trial": trial,
+            }
+        )
+
+
+def _rounded(value):
+    return float(f"{value:.3g}") if isinstance(value, float) else value

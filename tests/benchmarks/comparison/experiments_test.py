@@ -1,0 +1,137 @@
+import pytest
+
+from benchmarks import records
+from benchmarks.comparison import __main__ as command_line
+from benchmarks.comparison import experiments
+from benchmarks.comparison import tuning
+from benchmarks.comparison.peers import PEERS
+
+
+def final_row(optimizer, epochs, seconds, seed=0):
+    return {
+        "configuration": {
+            "purpose": "final",
+            "problem": "mnist",
+            "optimizer": optimizer,
+            "seed": seed,
+        },
+        "points": [{"epoch": epochs, "seconds": seconds}],
+        "failure": None,
+    }
+
+
+def trial(optimizer, loss=1.0):
+    return {
+        "configuration": {
+            "purpose": "tune",
+            "problem": "mnist",
+            "optimizer": optimizer,
+            "settings": PEERS[optimizer].start,
+            "trial": 0,
+        },
+        "points": [{"train_loss": loss}],
+        "failure": None,
+    }
+
+
+def test_final_runs_are_the_best_setting_on_several_seeds():
+    configurations = experiments.final([trial("Adam")], "mnist", "Adam")
+    assert [c["seed"] for c in configurations] == [0, 1, 2]
+    for configuration in configurations:
+        assert configuration["settings"] == PEERS["Adam"].start
+        assert configuration["epochs"] == 10
+
+
+def test_epochs_at_equal_seconds():
+    rows = [trial("Adam"), *(final_row("Adam", 10, 40.0 + s) for s in range(3))]
+    rows += [final_row("LocoProp()", 10, 82.0)]
+    configurations = experiments.final_at_equal_seconds(rows, "mnist", "Adam")
+    assert {c["epochs"] for c in configurations} == {20}
+    with pytest.raises(tuning.NotTuned, match="no runs at equal epochs"):
+        experiments.final_at_equal_seconds(rows, "classifier", "Adam")
+
+
+def test_the_papers_forms_keep_the_papers_settings():
+    rows = [trial("Adam")]
+    [adam] = experiments.headline(rows, "Adam")
+    [paper] = experiments.headline(rows, "LocoProp.paper()")
+    assert adam["epochs"] == paper["epochs"] == 100
+    assert paper["settings"]["learning_rate"] == 1e-5
+    assert paper["settings"]["activation_learning_rate"] == 0.01
+    assert experiments.HEADLINE_OPTIMIZERS.keys() <= PEERS.keys()
+
+
+def test_every_ablation_can_be_made():
+    count = 0
+    for name, peer in PEERS.items():
+        for configuration in experiments.ablations(name):
+            settings = peer.fixed | configuration["settings"]
+            settings.pop("batch_factor", None)
+            optimizer = peer.make(**settings)
+            config = settings.get("inner_optimizer", {}).get("config", {})
+            for setting, value in config.items():
+                inner = optimizer.get_config()["inner_optimizer"]["config"]
+                assert inner[setting] == pytest.approx(value)
+            count += 1
+    assert count == sum(map(len, experiments.ABLATED.values()))
+
+
+@pytest.mark.slow
+def test_commands_do_what_is_missing_and_report(runner, tiny, capsys):
+    common = ["--problems", "tiny", "--results", str(runner.results)]
+    common += ["--epochs", "1"]
+    final = ["final", *common, "--optimizers", "LocoProp()", "--seeds", "2"]
+    command_line.main(final)
+    assert "Left out: LocoProp() has no successful trial" in (
+        capsys.readouterr().out
+    )
+    tune = ["tune", *common, "--optimizers", "LocoProp()", "--trials", "1"]
+    command_line.main(tune)
+    command_line.main(final)
+    command_line.main([*final, "--budget", "seconds"])
+    purposes = [
+        row["configuration"]["purpose"]
+        for row in records.read_lines(runner.results)
+    ]
+    assert purposes == ["tune", *["final"] * 2, *["final_seconds"] * 2]
+    command_line.main(["report", *common])
+    folder = runner.results.parent
+    report = (folder / "comparison.md").read_text()
+    assert "## Tiny autoencoder: equal epochs" in report
+    assert (folder / "comparison_final_tiny.png").stat().st_size > 10_000
+
+
+def test_peers_without_an_interpreter_are_named(runner, capsys):
+    command_line.main(
+        [
+            "tune",
+            "--optimizers",
+            "K-FAC (kfac-jax)",
+            "--results",
+            str(runner.results),
+        ]
+    )
+    assert "K-FAC (kfac-jax) is left out" in capsys.readouterr().out
+    assert not runner.results.exists()
+
+
+def test_nothing_to_do(capsys):
+    with pytest.raises(SystemExit):
+        command_line.main([])
+    assert "or --smoke" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_smoke(capsys):
+    command_line.main(["--smoke"])
+    report = capsys.readouterr().out
+    for title in (
+        "Tuning on the problem: MNIST autoencoder",
+        "Tuning on the problem: transformer, language of words",
+        "Fashion-MNIST classifier: equal epochs",
+        "Fashion-MNIST classifier: about equal seconds",
+        "Headline",
+    ):
+        assert f"## {title}" in report
+    for name, peer in PEERS.items():
+        assert peer.module or report.count(name) >= 2

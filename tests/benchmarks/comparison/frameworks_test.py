@@ -1,0 +1,94 @@
+"""The networks of the peers are those of Keras, and they train.
+
+Interpreters with the peers' libraries are named by environment variables;
+without one its tests are skipped.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+from benchmarks.comparison import runs
+from benchmarks.comparison import tasks
+from benchmarks.comparison.peers import PEERS
+
+INTERPRETERS = {
+    "jax_peer": os.environ.get("KFAC_PYTHON"),
+    "torch_peer": os.environ.get("TORCH_PYTHON"),
+}
+PAIRS = [
+    pytest.param(
+        optimizer,
+        problem,
+        marks=pytest.mark.skipif(
+            not INTERPRETERS[peer.module],
+            reason=f"no interpreter is named for {peer.module}",
+        ),
+    )
+    for optimizer, peer in PEERS.items()
+    if peer.module
+    for problem in ("tiny", "mixed", *tasks.TASKS)
+    if problem not in peer.unsupported
+]
+# Every kind of layer but those of sequences, in a few weights.
+MIXED = tasks.Task(
+    "convolutions",
+    "mnist",
+    (9, 8, 2),
+    (
+        ("convolution", 3, 2, "tanh"),
+        ("pooling", 2),
+        ("flatten",),
+        ("dense", 4, "relu"),
+        ("dense", 3, "softmax"),
+    ),
+    batch_size=8,
+    epochs=2,
+)
+
+
+def random_data(task):
+    generator = np.random.default_rng(0)
+    shape = (24, *task.input_shape)
+    x = generator.random(shape).astype("float32")
+    if task.source == "words":
+        x = generator.integers(tasks.words.SYMBOLS, size=shape).astype("int32")
+    y = x if task.targets == "inputs" else generator.integers(3, size=24)
+    return {"x_train": x, "y_train": y, "x_test": x[:9], "y_test": y[:9]}
+
+
+def losses(optimizer, problem, data, epochs):
+    run = {
+        "batch_size": 8,
+        "epochs": epochs,
+        "seed": 0,
+        "parts": 1,
+        "scheduled": PEERS[optimizer].scheduled,
+    }
+    configuration = {
+        "problem": problem,
+        "optimizer": optimizer,
+        "settings": PEERS[optimizer].start,
+    }
+    points = runs.points_of(configuration, data, run, INTERPRETERS)
+    return [point for point in points if "epoch" in point]
+
+
+@pytest.mark.parametrize(("optimizer", "problem"), PAIRS)
+def test_the_loss_is_that_of_keras(tiny, monkeypatch, optimizer, problem):
+    monkeypatch.setitem(tasks.TASKS, "mixed", MIXED)
+    data = random_data(tasks.TASKS[problem])
+    [elsewhere] = losses(optimizer, problem, data, 0)
+    [here] = losses("Adam", problem, data, 0)
+    for name in here.keys() - {"seconds", "compile_seconds"}:
+        assert elsewhere[name] == pytest.approx(here[name], rel=2e-5), name
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "problem"), [p for p in PAIRS if p.values[1] == "tiny"]
+)
+def test_the_loss_falls(tiny, optimizer, problem):
+    start, *_, end = losses(optimizer, problem, tiny, 4)
+    assert end["epoch"] == 4 and end["seconds"] > 0
+    assert end["train_loss"] < start["train_loss"]

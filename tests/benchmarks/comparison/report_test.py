@@ -1,0 +1,151 @@
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks import records
+from benchmarks.comparison import __main__ as command_line
+from benchmarks.comparison import plots
+from benchmarks.comparison import report
+
+
+def row(purpose, optimizer, losses, seed=0, problem="mnist", **more):
+    configuration = {
+        "purpose": purpose,
+        "problem": problem,
+        "optimizer": optimizer,
+        "settings": {"learning_rate": 0.001},
+        "epochs": len(losses) - 1,
+        "seed": seed,
+        "batch_size": 1000,
+        **more,
+    }
+    points = [
+        {
+            "epoch": epoch,
+            "seconds": 7.0 * epoch,
+            "train_loss": loss,
+            "test_loss": None if loss is None else loss + 1,
+            "test_accuracy": 0.5,
+        }
+        for epoch, loss in enumerate(losses)
+    ]
+    points[0]["compile_seconds"] = 3.25
+    return {
+        "configuration": configuration,
+        "points": points,
+        "failure": None,
+        "commit": "abc",
+        "processor": "some",
+        "versions": {"keras": "3"},
+    }
+
+
+ROWS = [
+    *(row("final", "Adam", [500.0, 90.0 + s, 80.0 + s], s) for s in range(3)),
+    *(row("final", "LocoProp()", [500.0, 70.0 + s, 60.0], s) for s in range(3)),
+    row("final", "Lion", [500.0, None]),
+    row("final_seconds", "Adam", [500.0, 81.5]),
+    row("headline", "LocoProp()", [500.0] + [60.0] * 4 + [55.25]),
+    row("tune", "Adam", [500.0, 100.0], trial=0),
+    row("tune", "Adam", [500.0, 95.0], trial=1),
+    row("tune", "Adam", [500.0, None], trial=2),
+    row("ablations", "LocoProp()", [500.0, 66.0], table="variant"),
+    row("final", "Adam", [2.3, 0.3], problem="classifier"),
+]
+
+
+def cells(text):
+    return [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+
+
+def test_rows_are_ranked_by_their_median():
+    header, _, *lines = cells(report.tables(ROWS)["final mnist"])
+    assert [line[0] for line in lines] == ["**`LocoProp()`**", "Adam", "Lion"]
+    adam = dict(zip(header, lines[1]))
+    assert adam["train loss"] == "81 (80–82)"
+    assert adam["test loss"] == "82 (81–83)"
+    assert adam["seconds"] == "14 (14–14)"
+    assert adam["compilation, s"] == "3.2 (3.2–3.2)"
+    assert adam["seeds"] == "3" and adam["epochs"] == "2"
+    assert lines[2][header.index("train loss")] == "not finite"
+
+
+def test_the_other_tables():
+    made = report.tables(ROWS)
+    [_, _, line] = cells(made["headline"])
+    assert line[3:5] == ["60", "55.25"]
+    [_, _, line] = cells(made["tuning mnist"])
+    assert line[1:6] == ["3", "1", "100", "95", "1"]
+    header, _, line = cells(made["final classifier"])
+    assert line[header.index("test accuracy, %")] == "50.0"
+    assert "test accuracy, %" not in made["final mnist"]
+    assert "66" in made["ablation variant"]
+    assert "residual connections" in made["unsupported"]
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    shuffled = list(ROWS)
+    random.Random(0).shuffle(shuffled)
+    assert report.format_report(shuffled) == report.format_report(ROWS)
+
+
+def test_marked_tables_are_written_anew(tmp_path):
+    document = tmp_path / "document.md"
+    marked = "before\n<!-- comparison: final mnist -->\n{}"
+    marked += "<!-- end of comparison -->\nafter 4.5\n"
+    document.write_text(marked.format("| old | 1.234 |\n"))
+    report.write(ROWS, tmp_path, [document])
+    table = report.tables(ROWS)["final mnist"]
+    assert document.read_text() == marked.format(table)
+    document.write_text(marked.replace("final mnist", "no such"))
+    with pytest.raises(KeyError, match="no such"):
+        report.write(ROWS, tmp_path, [document])
+
+
+def test_the_committed_tables_are_those_of_the_committed_results():
+    rows = records.read_lines(command_line.RESULTS)
+    path = command_line.RESULTS.with_suffix(".md")
+    assert path.read_text(encoding="utf-8") == report.format_report(rows)
+    made = report.tables(rows)
+    for document in command_line.DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        assert report.renewed(text, made) == text, document
+
+
+def test_every_document_that_marks_a_table_is_written_anew():
+    root = Path(command_line.__file__).parents[2]
+    marking = {
+        path
+        for path in root.rglob("*.md")
+        if ".venv" not in path.parts
+        and re.search(r"^<!-- comparison: ", path.read_text(), re.MULTILINE)
+    }
+    assert marking <= set(command_line.DOCUMENTS)
+
+
+def test_curves_are_the_median_and_the_range_over_seeds():
+    places, medians, low, high = plots.curves(ROWS[:3], "epoch")
+    assert places == [0, 1, 2]
+    assert (medians, low, high) == (
+        [500.0, 91.0, 81.0],
+        [500.0, 90.0, 80.0],
+        [500.0, 92.0, 82.0],
+    )
+
+
+def test_pictures_are_drawn(tmp_path):
+    paths = plots.draw(ROWS, tmp_path)
+    assert [path.name for path in paths] == [
+        "comparison_final_mnist.png",
+        "comparison_final_classifier.png",
+        "comparison_headline_mnist.png",
+    ]
+    first = [path.read_bytes() for path in paths]
+    plots.draw(ROWS, tmp_path)
+    assert [path.read_bytes() for path in paths] == first

@@ -1,0 +1,117 @@
+import keras
+import numpy as np
+import pytest
+
+from benchmarks.comparison import training_loop
+from benchmarks.comparison.keras_trainer import KerasTrainer
+from benchmarks.comparison.keras_trainer import WarmUpThenDecay
+from benchmarks.comparison.networks import build
+from benchmarks.comparison.peers import PEERS
+from benchmarks.comparison.runs import Checkpoint
+from benchmarks.comparison.tasks import TASKS
+
+RUN = {"batch_size": 8, "epochs": 4, "seed": 3, "parts": 1}
+
+
+def trainer(name):
+    task, peer = TASKS["tiny"], PEERS[name]
+    settings = peer.fixed | peer.start
+    settings.pop("batch_factor", None)
+    if peer.scheduled:
+        settings[peer.retuned] = WarmUpThenDecay(settings[peer.retuned], 20)
+    return KerasTrainer(build(task), task.targets, peer.make(**settings))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 19, 180, 6000])
+def test_rates_rise_over_a_twentieth_and_fall_to_zero(steps):
+    rates = [training_loop.rate_factor(step, steps) for step in range(steps)]
+    warm_up = max(1, round(steps / 20))
+    assert rates[warm_up - 1] == max(rates) == 1.0
+    assert np.all(np.diff(rates[:warm_up]) > 0)
+    assert np.all(np.diff(rates[warm_up - 1 :]) < 0)
+    assert 0 < rates[-1] <= 1 / (steps - warm_up + 1)
+
+
+def test_keras_has_the_same_rates():
+    schedule = WarmUpThenDecay(0.5, 40)
+    for step in range(40):
+        expected = 0.5 * training_loop.rate_factor(step, 40)
+        assert float(schedule(step)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_batches_are_those_of_the_seed_and_full():
+    class Listening:
+        def __init__(self):
+            self.seen = []
+
+        def warm_up(self, x, y):
+            pass
+
+        def fit(self, x, y, batch_size):
+            self.seen.append((x.tolist(), batch_size))
+
+        def evaluate(self, x, y):
+            return {"loss": float(len(x))}
+
+    x = np.arange(10)
+    data = {"x_train": x, "y_train": x, "x_test": x[:3], "y_test": x[:3]}
+    listening = Listening()
+    run = {"batch_size": 3, "epochs": 2, "seed": 5, "parts": 2}
+    points = list(training_loop.train(listening, data, run))
+    assert [point["epoch"] for point in points] == [0, 0.5, 1.0, 1.5, 2.0]
+    assert "compile_seconds" in points[0]
+    assert points[0]["train_loss"] == 10 and points[0]["test_loss"] == 3
+    for epoch in range(2):
+        order = np.random.default_rng((5, epoch)).permutation(10)
+        (first, size), (second, _) = listening.seen[2 * epoch : 2 * epoch + 2]
+        assert size == 3
+        assert first + second == order[:9].tolist()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tiny):
+    diverging = trainer("Adam")
+    diverging.evaluate = lambda x, y: {"loss": float("nan")}
+    assert len(list(training_loop.train(diverging, tiny, RUN))) == 2
+
+
+@pytest.mark.parametrize("name", ["Adam", "LocoProp()", 'LocoProp("auto")'])
+def test_warming_up_leaves_no_trace(tiny, name):
+    warm, cold = trainer(name), trainer(name)
+    warm.warm_up(tiny["x_train"][:8], tiny["y_train"][:8])
+    assert int(warm.model.optimizer.iterations) == 0
+    for one in (warm, cold):
+        one.fit(tiny["x_train"], tiny["y_train"], 8)
+    for one, other in zip(
+        warm.model.get_weights(), cold.model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["Adam", "LocoProp()", 'LocoProp("auto")'])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(tiny, tmp_path, name):
+    whole = list(training_loop.train(trainer(name), tiny, RUN))
+    checkpoint = Checkpoint(tmp_path / "folder" / "run.npz")
+    half = training_loop.train(trainer(name), tiny, RUN, checkpoint)
+    for _ in range(4):
+        next(half)
+    del half
+    keras.utils.clear_session()
+    kept, _ = checkpoint.load()
+    assert [point["epoch"] for point in kept] == [0, 1, 2]
+    resumed = list(training_loop.train(trainer(name), tiny, RUN, checkpoint))
+    assert [p["epoch"] for p in resumed] == [p["epoch"] for p in whole]
+    for one, other in zip(resumed, whole):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
+    checkpoint.delete()
+    assert checkpoint.load() is None
+
+
+def test_batches_must_not_be_larger_than_the_data(tiny):
+    run = RUN | {"batch_size": 41}
+    with pytest.raises(ValueError, match="batch_size=41, 40 examples"):
+        next(training_loop.train(trainer("Adam"), tiny, run))
+
+
+def test_means_are_over_examples():
+    results = [(3, {"loss": 1.0}), (1, {"loss": 5.0})]
+    assert training_loop.mean_results(results) == {"loss": 2.0}

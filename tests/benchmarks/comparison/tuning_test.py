@@ -1,0 +1,124 @@
+import math
+import statistics
+
+import pytest
+
+from benchmarks import records
+from benchmarks.comparison import runs
+from benchmarks.comparison import tuning
+from benchmarks.comparison.peers import PEERS
+from benchmarks.comparison.tasks import TASKS
+from benchmarks.comparison.tuning import GRID
+
+
+def row(loss, settings, trial=0, failure=None, optimizer="Adam"):
+    return {
+        "configuration": {
+            "purpose": "tune",
+            "problem": "mnist",
+            "optimizer": optimizer,
+            "settings": settings,
+            "trial": trial,
+        },
+        "points": [{"train_loss": loss}],
+        "failure": failure,
+    }
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_searches_begin_with_the_start_and_stay_in_their_space(name):
+    peer = PEERS[name]
+    assert peer.space.keys() == peer.start.keys()
+    assert peer.retuned in peer.space
+    assert (peer.make is None) == bool(peer.module)
+    assert peer.unsupported.keys() <= TASKS.keys()
+    trials = []
+    for trial in range(tuning.TRIALS):
+        settings = tuning.suggest(peer, trials)
+        assert settings == tuning.suggest(peer, trials)
+        for setting, distribution in peer.space.items():
+            value = distribution.to_internal_repr(settings[setting])
+            assert distribution._contains(value), (setting, settings)
+        loss = math.inf if trial == 2 else float(trial)
+        trials.append(row(loss, settings, trial))
+    assert trials[0]["configuration"]["settings"] == peer.start
+    rates = {t["configuration"]["settings"][peer.retuned] for t in trials}
+    assert len(rates) > tuning.TRIALS / 2
+
+
+def test_a_search_learns_from_its_trials():
+    peer = PEERS["SGD, momentum"]
+    trials = []
+    for trial in range(30):
+        settings = tuning.suggest(peer, trials)
+        loss = abs(math.log10(settings["learning_rate"] / 0.02))
+        trials.append(row(loss, settings, trial))
+    losses = [tuning.score(trial) for trial in trials]
+    # Rates drawn at random are ten times off, half of them.
+    assert statistics.median(losses[tuning.TRIALS :]) < 0.6
+
+
+def test_the_best_is_the_lowest_finite_loss():
+    rows = [
+        row(3.0, {"learning_rate": 1.0}, 0),
+        row(2.0, {"learning_rate": 2.0}, 1),
+        row(None, {"learning_rate": 3.0}, 2),
+        row(1.0, {"learning_rate": 4.0}, 3, failure="gave up"),
+        row(0.0, {"learning_rate": 5.0}, 0, optimizer="Lion"),
+    ]
+    assert tuning.best_settings(rows, "mnist", "Adam") == {"learning_rate": 2.0}
+    with pytest.raises(tuning.NotTuned, match="run `tune`"):
+        tuning.best_settings(rows, "mnist", "Muon")
+    with pytest.raises(tuning.NotTuned, match="Received: 1 trials"):
+        tuning.best_settings(rows[2:3], "mnist", "Adam")
+
+
+def test_tuning_is_resumed(runner, monkeypatch):
+    tuning.tune(runner, "tiny", "Adam", trials=3)
+    rows = records.read_lines(runner.results)
+    assert [r["configuration"]["trial"] for r in rows] == [0, 1, 2]
+    assert rows[0]["configuration"]["settings"] == PEERS["Adam"].start
+    for one in rows:
+        assert len(one["points"]) == 1 + TASKS["tiny"].tuning_epochs
+        assert one["failure"] is None and one["commit"] and one["versions"]
+        assert one["configuration"]["train_examples"] == 40
+
+    # Killed after the second trial, it comes to the same third one.
+    lines = runner.results.read_text().splitlines(keepends=True)
+    runner.results.write_text("".join(lines[:2]))
+    tuning.tune(runner, "tiny", "Adam", trials=3)
+    again = records.read_lines(runner.results)
+    assert [r["configuration"] for r in again] == [
+        r["configuration"] for r in rows
+    ]
+
+    monkeypatch.setattr(
+        runs.Runner, "_run", lambda *_: pytest.fail("ran once more")
+    )
+    tuning.tune(runner, "tiny", "Adam", trials=3)
+
+
+def test_other_problems_start_from_the_best_setting(runner):
+    with pytest.raises(tuning.NotTuned):
+        tuning.tune(runner, "tiny_classifier", "Adam")
+    tuning.tune(runner, "tiny", "Adam", trials=2)
+    tuning.tune(runner, "tiny_classifier", "Adam", epochs=1)
+    rows = records.read_lines(runner.results)
+    best = tuning.best_settings(rows, "tiny", "Adam")
+    tried = [row["configuration"]["settings"] for row in rows[2:]]
+    assert [s["learning_rate"] for s in tried] == pytest.approx(
+        [best["learning_rate"] * factor for factor in GRID], rel=1e-2
+    )
+    assert {s["beta_2"] for s in tried} == {best["beta_2"]}
+
+
+def test_an_optimizer_that_gives_up_is_recorded(runner, monkeypatch):
+    def giving_up(*_):
+        yield {"epoch": 0, "train_loss": 9.0}
+        raise runs.RunFailed("no eigenvalues")
+
+    monkeypatch.setattr(runs, "points_of", giving_up)
+    tuning.tune(runner, "tiny", "Adam", trials=1)
+    [failed] = records.read_lines(runner.results)
+    assert failed["failure"] == "no eigenvalues"
+    assert tuning.score(failed) == math.inf
