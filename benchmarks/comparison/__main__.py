@@ -1,9 +1,10 @@
 """LocoProp beside the optimizers that people would pick instead.
 
-python -m benchmarks.comparison tune|final|headline|ablations|report
+python -m benchmarks.comparison tune|final|headline|ablations|check|report
     --data-dir DIR --kfac-python PYTHON --torch-python PYTHON
 
-Each command runs what its table needs and the results file does not have yet.
+Each command runs what its table needs and the results file does not have yet;
+`check` runs a final row of each pair once more, and compares.
 """
 
 import argparse
@@ -28,7 +29,7 @@ DOCUMENTS = (
     BENCHMARKS / "README.md",
     BENCHMARKS / "NOTES.md",
 )
-COMMANDS = ("tune", "final", "headline", "ablations", "report")
+COMMANDS = ("tune", "final", "headline", "ablations", "check", "report")
 SMOKE_EXAMPLES = 64
 SMOKE_PROBLEMS = {
     "mnist": ("LocoProp()",),
@@ -80,6 +81,35 @@ def headline(options, runner):
 def ablations(options, runner):
     for optimizer in options.optimizers:
         _obtain(runner, experiments.ablations(optimizer, options.epochs))
+
+
+def check(options, runner):
+    """Runs the first seed of final rows again; nothing is recorded."""
+    for row in records.read_lines(runner.results):
+        configuration = row["configuration"]
+        is_chosen = (
+            configuration["purpose"] == experiments.FINAL
+            and configuration["seed"] == 0
+            and configuration["problem"] in options.problems
+            and configuration["optimizer"] in options.optimizers
+        )
+        if is_chosen:
+            with tempfile.TemporaryDirectory() as folder:
+                elsewhere = runner._replace(results=Path(folder) / "once")
+                again = elsewhere.obtain(configuration)
+            recorded = [
+                tuning.score(other)
+                for other in records.read_lines(runner.results)
+                if other["configuration"] | {"seed": 0} == configuration
+            ]
+            low, high, loss = min(recorded), max(recorded), tuning.score(again)
+            print(
+                f"{configuration['problem']}, {configuration['optimizer']}: "
+                f"train loss {loss:.5g}, "
+                f"{'within' if low <= loss <= high else 'outside'} the "
+                f"recorded {low:.5g} to {high:.5g}",
+                flush=True,
+            )
 
 
 def make_report(options, runner):
@@ -150,6 +180,7 @@ def main(arguments=None):
         "final": final,
         "headline": headline,
         "ablations": ablations,
+        "check": check,
         "report": make_report,
     }
     commands[options.command](options, runner)

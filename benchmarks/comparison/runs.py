@@ -83,7 +83,8 @@ class Runner(NamedTuple):
                 goes on after its last epoch.
 
         Returns:
-            Dict: the configuration, completed, and what came out.
+            Dict: the configuration, completed, and what came out. Of few
+            examples, batches are a quarter at most.
         """
         task = TASKS[configuration["problem"]]
         data = _load(task, self.data_dir, self.download, self.examples)
@@ -116,6 +117,7 @@ class Runner(NamedTuple):
             for name in ("batch_size", "epochs", "seed")
         }
         points, versions, failure = [], records.versions(), None
+        commit = records.commit()
         title = "{purpose}, {problem}: {optimizer}".format(**configuration)
         with tqdm(total=run["epochs"], desc=title, unit="epoch") as bar:
             try:
@@ -134,7 +136,7 @@ class Runner(NamedTuple):
             "configuration": configuration,
             "points": points,
             "failure": failure,
-            "commit": records.commit(),
+            "commit": commit,
             "processor": records.processor(),
             "versions": versions,
         }

@@ -94,6 +94,10 @@ def test_commands_do_what_is_missing_and_report(runner, tiny, capsys):
         for row in records.read_lines(runner.results)
     ]
     assert purposes == ["tune", *["final"] * 2, *["final_seconds"] * 2]
+    before = runner.results.read_bytes()
+    command_line.main(["check", *common])
+    assert "tiny, LocoProp(): train loss" in capsys.readouterr().out
+    assert runner.results.read_bytes() == before
     command_line.main(["report", *common])
     folder = runner.results.parent
     report = (folder / "comparison.md").read_text()
