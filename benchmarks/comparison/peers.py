@@ -185,9 +185,11 @@ PEERS = {
         {"lr": 1e-3, "graft_type": 1, "beta_1": 0.9, "beta_2": 0.999},
         "lr",
         module="torch_peer",
+        # Its roots cost as much as some dozen steps: the library's default is
+        # to compute them every thousand steps, more than most runs here have.
         fixed={
-            "start_preconditioning_step": 5,
-            "preconditioning_compute_steps": 10,
+            "start_preconditioning_step": 50,
+            "preconditioning_compute_steps": 50,
         },
     ),
     "SOAP (pytorch_optimizer)": Peer(
