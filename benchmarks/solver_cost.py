@@ -122,7 +122,7 @@ def _operations(name, optimizer, width, batch_size, depth):
         return operation_count.automatic_step(
             units,
             batch_size,
-            min(batch_size, max(-(-batch_size // 4), 50_000 // CLASSES)),
+            min(batch_size, max(-(-batch_size // 8), 50_000 // CLASSES)),
             optimizer.curvature_period,
             optimizer.output_scaling,
         )

@@ -8,17 +8,16 @@ from keras_locoprop.output_curvature import gauss_newton_products
 from keras_locoprop.precision import full_precision
 from keras_locoprop.quadratic_model import adapted_damping
 from keras_locoprop.quadratic_model import decrease_of_model
-from keras_locoprop.quadratic_model import minimizer
+from keras_locoprop.quadratic_model import minimizer_with_less_of_last
 from keras_locoprop.solvers import at_displaced_weights
 
-INITIAL_DAMPING = 10.0
+INITIAL_DAMPING = 1.0
 DAMPING_CEILING = 1e4
-# From this batch size on down the floor of damping rises, with the sixth power:
-# a batch of 128 fits its own noise. Measured on a classifier, see
-# benchmarks/NOTES.md.
-SMALL_BATCH = 256
-SMALL_BATCH_POWER = 6
-SMALL_BATCH_MOST = 1000.0
+# The model is of one batch, and takes the noise of that batch for curvature and
+# slope. Along the last step, which sums up many batches, it asks for too much:
+# of a batch of so many examples half of that is taken. Measured on an
+# autoencoder and a classifier, see benchmarks/NOTES.md.
+EXAMPLES_FOR_HALF_THE_MOMENTUM = 400
 ADAPTATION_PERIOD = 5
 ADAPTATION_FACTOR = 0.95**ADAPTATION_PERIOD
 
@@ -33,12 +32,13 @@ class AutomaticStep:
     with the Gauss-Newton matrix `F` of (a part of) the batch. `M` is the last
     step; there is one direction for each group of weights whose displacements
     differ in kind: those of exact solutions, of other local problems, of the
-    fallback. Every 5 steps damping is adapted to how well the model foretold
-    the loss.
+    fallback. `β` is `B / (B + 400)` of what it is in the minimum, for a batch
+    of `B` examples, and the `αᵢ` are the best ones for that: the smaller the
+    batch, the more of the last step is noise. Every 5 steps damping is adapted
+    to how well the model foretold the loss.
 
     Args:
-        floor: Float, the least damping, relative to the mean curvature, for
-            batches of 256 examples and more.
+        floor: Float, the least damping, relative to the mean curvature.
 
     Reference:
         Martens, Grosse, [Optimizing Neural Networks with Kronecker-factored
@@ -103,9 +103,6 @@ class AutomaticStep:
         last = [ops.convert_to_tensor(self._last[id(w)]) for w in weights]
         directions = [*groups, last]
         dtype = self.damping.dtype
-        rows = ops.cast(network.examples, dtype)
-        small = ops.maximum(SMALL_BATCH / rows, 1.0) ** SMALL_BATCH_POWER
-        floor = self.floor * ops.minimum(small, SMALL_BATCH_MOST)
         slopes = ops.stack(
             [_dot(direction, gradients, dtype) for direction in directions]
         )
@@ -117,7 +114,12 @@ class AutomaticStep:
         curvature_size = ops.cast(curvature_size, dtype)
         size = ops.where(curvature_size > 0, curvature_size, steepness)
         curvatures = curvatures + self.damping * size * squares
-        coefficients = ops.cast(rate, dtype) * minimizer(slopes, curvatures)
+        examples = ops.cast(network.examples, dtype)
+        coefficients = ops.cast(rate, dtype) * minimizer_with_less_of_last(
+            slopes,
+            curvatures,
+            examples / (examples + EXAMPLES_FOR_HALF_THE_MOMENTUM),
+        )
         decrease = decrease_of_model(coefficients, slopes, curvatures)
         displacements = [
             sum(
@@ -140,7 +142,7 @@ class AutomaticStep:
                     ops.convert_to_tensor(self.damping),
                     ratio,
                     ADAPTATION_FACTOR,
-                    floor,
+                    self.floor,
                     DAMPING_CEILING,
                 )
             )

@@ -42,7 +42,7 @@ class Network:
     def rows_for_curvature(self, scalars=50_000):
         """How many examples the quadratic model needs.
 
-        A quarter of the batch, or so many that the outputs hold `scalars`
+        An eighth of the batch, or so many that the outputs hold `scalars`
         numbers: curvature is averaged over both. All where the loss may not be
         a mean over examples.
         """
@@ -62,8 +62,8 @@ class Network:
         ]
         outputs = sum(_product(size) for size in sizes) or 1
         needed = -(-scalars // outputs)
-        quarter = -(-examples // 4)
-        return ops.minimum(examples, ops.maximum(quarter, needed))
+        eighth = -(-examples // 8)
+        return ops.minimum(examples, ops.maximum(eighth, needed))
 
     def on_rows(self, rows):
         """The same network on the first examples of the batch."""

@@ -31,6 +31,27 @@ def minimizer(slopes, curvatures):
     return solution * scale
 
 
+def minimizer_with_less_of_last(slopes, curvatures, share):
+    """Minimizes `-bᵀα + ½ αᵀKα` for a given coefficient of the last direction.
+
+    That is `share` times the one it has in the minimum. The model falls by no
+    less than it would without the last direction.
+
+    Args:
+        slopes: As in `minimizer`.
+        curvatures: Likewise.
+        share: Scalar tensor in `[0, 1]`.
+
+    Returns:
+        Tensor `α`.
+    """
+    last = share * minimizer(slopes, curvatures)[-1]
+    others = minimizer(
+        slopes[:-1] - last * curvatures[:-1, -1], curvatures[:-1, :-1]
+    )
+    return ops.concatenate([others, last[None]])
+
+
 def decrease_of_model(coefficients, slopes, curvatures):
     """`bᵀα - ½ αᵀKα`: by how much the model falls; see `minimizer`."""
     bend = ops.matmul(curvatures, coefficients[:, None])[:, 0]

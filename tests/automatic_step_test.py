@@ -13,6 +13,7 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop.automatic_step import ADAPTATION_FACTOR
+from keras_locoprop.automatic_step import EXAMPLES_FOR_HALF_THE_MOMENTUM
 from keras_locoprop.automatic_step import INITIAL_DAMPING
 
 FEATURES, HIDDEN, OUTPUTS, EXAMPLES = 4, 5, 3, 12
@@ -131,9 +132,16 @@ def test_two_steps_are_those_of_dense_kfac(loss):
             [j.T @ h @ j for j, h in zip(jacobian, hessians)], axis=0
         ) + damping * size * np.eye(len(start))
         directions = np.stack([direction] + ([] if last is None else [last]))
-        coefficients = np.linalg.solve(
-            directions @ curvature @ directions.T, directions @ gradient
-        )
+        slopes = directions @ gradient
+        curvatures = directions @ curvature @ directions.T
+        coefficients = np.linalg.solve(curvatures, slopes)
+        if last is not None:
+            coefficients[1] *= EXAMPLES / (
+                EXAMPLES + EXAMPLES_FOR_HALF_THE_MOMENTUM
+            )
+            coefficients[0] = (
+                slopes[0] - curvatures[0, 1] * coefficients[1]
+            ) / curvatures[0, 0]
         last = coefficients @ directions
         moved = start - flat(model.get_weights())
         # A ridge of 1e-5 keeps nearly parallel directions apart.
@@ -182,7 +190,6 @@ def test_a_quadratic_loss_falls_as_foretold():
     model = keras_locoprop.Sequential(
         [keras.Input((FEATURES,)), layers.Dense(OUTPUTS)]
     )
-    # The least damping rises steeply for batches as small as this one.
     model.compile(LocoProp("auto", damping=1e-14), "mse")
     x, y = batch(0)
     for _ in range(11):

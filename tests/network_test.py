@@ -53,7 +53,7 @@ def test_rows_for_curvature():
     # 3 outputs: all rows are needed.
     assert int(network.rows_for_curvature()) == 8
     assert int(network.rows_for_curvature(scalars=12)) == 4
-    assert int(network.rows_for_curvature(scalars=1)) == 2
+    assert int(network.rows_for_curvature(scalars=1)) == 1
     model.compile(
         LocoProp("auto"), [keras.losses.Huber(reduction="sum"), "mse"]
     )

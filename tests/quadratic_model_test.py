@@ -1,0 +1,72 @@
+"""The quadratic model along a few directions, against dense algebra."""
+
+import numpy as np
+import pytest
+
+from keras_locoprop.quadratic_model import decrease_of_model
+from keras_locoprop.quadratic_model import minimizer
+from keras_locoprop.quadratic_model import minimizer_with_less_of_last
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def model(directions, seed=0):
+    generator = np.random.default_rng(seed)
+    root = generator.normal(size=(directions, 2 * directions))
+    return generator.normal(size=directions), root @ root.T
+
+
+def test_minimizer_solves_the_linear_system():
+    slopes, curvatures = model(3)
+    np.testing.assert_allclose(
+        minimizer(slopes, curvatures),
+        np.linalg.solve(curvatures, slopes),
+        rtol=1e-3,
+    )
+
+
+def test_a_direction_without_curvature_is_left_out():
+    slopes, curvatures = model(2)
+    curvatures[1] = curvatures[:, 1] = slopes[1] = 0.0
+    np.testing.assert_allclose(
+        minimizer(slopes, curvatures),
+        [slopes[0] / curvatures[0, 0], 0.0],
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_others_are_best_for_what_is_left_of_the_last(share):
+    slopes, curvatures = model(3)
+    last = share * np.linalg.solve(curvatures, slopes)[-1]
+    others = np.linalg.solve(
+        curvatures[:2, :2], slopes[:2] - last * curvatures[:2, 2]
+    )
+    np.testing.assert_allclose(
+        minimizer_with_less_of_last(slopes, curvatures, share),
+        [*others, last],
+        rtol=1e-3,
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_nearly_opposite_directions_do_not_spoil_the_step(seed):
+    """Alone, less of one of them would undo what keeps the other in check."""
+    generator = np.random.default_rng(seed)
+    root = generator.normal(size=(1, 9)) * [[1.0], [-1.0]]
+    root += 1e-2 * generator.normal(size=(2, 9))
+    slopes, curvatures = generator.normal(size=2), root @ root.T
+    coefficients = minimizer_with_less_of_last(slopes, curvatures, 0.1)
+    alone = slopes[0] ** 2 / curvatures[0, 0] / 2
+    decrease = float(decrease_of_model(coefficients, slopes, curvatures))
+    assert decrease >= alone * (1 - 1e-3)
+
+
+def test_decrease_is_that_of_the_model():
+    slopes, curvatures = model(3)
+    coefficients = np.array([0.3, -0.2, 0.5])
+    np.testing.assert_allclose(
+        decrease_of_model(coefficients, slopes, curvatures),
+        coefficients @ slopes - coefficients @ curvatures @ coefficients / 2,
+        rtol=1e-12,
+    )
