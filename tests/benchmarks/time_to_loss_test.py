@@ -1,5 +1,6 @@
 from benchmarks import records
 from benchmarks import time_to_loss
+from benchmarks import time_to_loss_report
 
 POINTS = [
     {"epoch": 0.5, "seconds": 2.0, "train_loss": 130.0, "test_loss": 131.0},
@@ -8,28 +9,64 @@ POINTS = [
 ]
 
 
+def row(name, problem="mnist", points=POINTS):
+    return {
+        "name": name,
+        "problem": problem,
+        "batch_size": 1000,
+        "points": points,
+    }
+
+
 def test_crossing_is_the_first_point_below():
-    assert time_to_loss.crossing(POINTS, 120) is POINTS[1]
-    assert time_to_loss.crossing(POINTS, 79) is POINTS[1]
-    assert time_to_loss.crossing(POINTS, 70) is None
+    crossing = time_to_loss_report.crossing
+    assert crossing(POINTS, 120) is POINTS[1]
+    assert crossing(POINTS, 79) is POINTS[1]
+    assert crossing(POINTS, 70) is None
 
 
 def test_the_table_has_a_row_for_each_run():
-    row = {"name": "Adam", "batch_size": 1000, "points": POINTS}
-    [_, _, line] = time_to_loss.table([row]).splitlines()
+    title, _, _, _, line = time_to_loss_report.tables(
+        [row("Adam")]
+    ).splitlines()
+    assert title == "MNIST autoencoder:"
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:5] == ["`Adam`", "1000", "4 s (1)", "4 s (1)", "–"]
-    assert cells[-1] == "81.00, test 82.00, 6 s (1.5)"
+    assert cells[-1] == "81, test 82, 6 s (1.5)"
+
+
+def test_accuracy_stands_in_for_the_test_loss():
+    points = [point | {"test_accuracy": 0.875} for point in POINTS]
+    text = time_to_loss_report.tables([row("Adam", "classifier", points)])
+    assert text.endswith("| 81, test 87.5 %, 6 s (1.5) |")
+
+
+def test_of_a_peer_the_best_setting_is_drawn(tmp_path, monkeypatch):
+    better = [POINTS[0], POINTS[1]]
+    rows = [
+        row("Adam, 1e-3"),
+        row("kfac-jax, damping 1"),
+        row("kfac-jax, damping 10", points=better),
+        row("Adam, 1e-3", "classifier"),
+    ]
+    drawn = [r["name"] for r in time_to_loss_report._to_draw(rows[:3])]
+    assert drawn == ["Adam, 1e-3", "kfac-jax, damping 10"]
+    path = tmp_path / "time_to_loss.png"
+    time_to_loss_report.draw(rows, path)
+    assert path.stat().st_size > 10_000
 
 
 def test_runs_are_printed_and_kept(data_dir, tmp_path, monkeypatch, capsys):
-    adam = ("Adam", {"learning_rate": 1e-3}, 16, 6)
-    monkeypatch.setattr(time_to_loss, "CONFIGURATIONS", {"Adam": adam})
+    run = time_to_loss.Run(
+        "Adam", "mnist", "Adam", {"learning_rate": 1e-3}, 16, 6
+    )
+    monkeypatch.setattr(time_to_loss, "RUNS", [run])
     path = tmp_path / "time_to_loss.jsonl"
     arguments = ["--data-dir", str(data_dir), "--results", str(path)]
     arguments += ["--examples", "96", "--epochs", "1"]
     time_to_loss.main(arguments)
-    [row] = records.read_lines(path)
-    assert row["name"] == "Adam" and row["train_examples"] == 96
-    assert [point["epoch"] for point in row["points"]] == [0, 0.5, 1.0]
+    [kept] = records.read_lines(path)
+    assert kept["name"] == "Adam" and kept["train_examples"] == 96
+    epochs = [point["epoch"] for point in kept["points"]]
+    assert epochs == [0, 0.25, 0.5, 0.75, 1.0]
     assert "| `Adam` | 16 |" in capsys.readouterr().out

@@ -1,0 +1,119 @@
+"""Tables and curves of `time_to_loss`."""
+
+from benchmarks.comparison.tasks import TASKS
+
+THRESHOLDS = {
+    "mnist": (120, 80, 70, 65, 60, 58),
+    "classifier": (0.3, 0.2, 0.1, 0.05),
+}
+# What the curves show; of several settings of a peer the best one.
+_SHOWN = ("Adam", "LocoProp", "kfac-jax")
+_LIMITS = {"mnist": (56, 130), "classifier": (0.01, 0.6)}
+
+
+def crossing(points, threshold):
+    """The first point at which the training loss is below a threshold."""
+    for point in points:
+        if point["train_loss"] <= threshold:
+            return point
+    return None
+
+
+def tables(rows):
+    """Markdown: for each problem seconds (epochs) to each loss, by run."""
+    return "\n\n".join(
+        f"{TASKS[problem].title}:\n\n{_table(of_problem, problem)}"
+        for problem, of_problem in _by_problem(rows)
+    )
+
+
+def draw(rows, path):
+    """Draws the training loss against epochs and seconds, for each problem."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    problems = list(_by_problem(rows))
+    figure, panels = pyplot.subplots(
+        len(problems),
+        2,
+        figsize=(11, 3.8 * len(problems)),
+        squeeze=False,
+        sharey="row",
+    )
+    for (problem, of_problem), row_of_panels in zip(problems, panels):
+        for panel, axis in zip(row_of_panels, ("epoch", "seconds")):
+            for index, row in enumerate(_to_draw(of_problem)):
+                is_ours = row["name"].startswith("LocoProp")
+                points = [p for p in row["points"] if p["epoch"] > 0]
+                panel.plot(
+                    [point[axis] for point in points],
+                    [point["train_loss"] for point in points],
+                    label=f"{row['name']}, batches of {row['batch_size']}",
+                    color=f"C{index}",
+                    linewidth=2.2 if is_ours else 1.4,
+                    linestyle="-" if is_ours else "--",
+                )
+            panel.set_yscale("log")
+            panel.set_ylim(*_LIMITS[problem])
+            panel.set_xlim(left=0)
+            panel.set_xlabel("seconds" if axis == "seconds" else "epochs")
+            panel.yaxis.set_major_formatter("{x:g}")
+            panel.yaxis.set_minor_formatter("{x:g}")
+            panel.tick_params(axis="y", which="minor", labelsize=8)
+            panel.grid(alpha=0.3, which="both")
+        row_of_panels[0].set_ylabel("training loss (cross-entropy)")
+        row_of_panels[0].set_title(TASKS[problem].title, loc="left")
+        row_of_panels[1].legend(
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            fontsize=8.5,
+            frameon=False,
+        )
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def _by_problem(rows):
+    for problem in THRESHOLDS:
+        of_problem = [row for row in rows if row["problem"] == problem]
+        if of_problem:
+            yield problem, of_problem
+
+
+def _to_draw(rows):
+    peers = [row for row in rows if row["name"].startswith("kfac-jax")]
+    best = min(
+        peers, key=lambda row: row["points"][-1]["train_loss"], default=None
+    )
+    return [
+        row
+        for row in rows
+        if row["name"].startswith(_SHOWN) and (row not in peers or row is best)
+    ]
+
+
+def _table(rows, problem):
+    thresholds = THRESHOLDS[problem]
+    header = ["optimizer", "batch size", *map(str, thresholds), "last"]
+    lines = [header, ["---"] * len(header)]
+    for row in rows:
+        cells = [f"`{row['name']}`", str(row["batch_size"])]
+        for threshold in thresholds:
+            point = crossing(row["points"], threshold)
+            cells.append(
+                f"{point['seconds']:.0f} s ({point['epoch']:g})"
+                if point
+                else "–"
+            )
+        last = row["points"][-1]
+        test = f"test {last['test_loss']:.4g}"
+        if "test_accuracy" in last:
+            test = f"test {100 * last['test_accuracy']:.1f} %"
+        cells.append(
+            f"{last['train_loss']:.4g}, {test}, "
+            f"{last['seconds']:.0f} s ({last['epoch']:g})"
+        )
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
