@@ -8,6 +8,7 @@ in a process of its own, so that its peak of memory is its own, too.
 """
 
 import argparse
+import itertools
 import json
 import math
 import resource
@@ -114,19 +115,25 @@ def _operations(name, optimizer, width, batch_size, depth):
     kernels = [a * b for a, b in zip(units, units[1:])]
     if name == ADAM:
         return operation_count.adam_step(kernels, batch_size)
-    if name == "LocoProp()":
-        return operation_count.locoprop_step(
-            kernels, batch_size, optimizer.inner_steps, None
+    if name == "gram":
+        return operation_count.gram_step(
+            units, batch_size, optimizer.inner_steps
         )
-    if name in ("auto, unit", "auto, full"):
+    if name == "conjugate gradient":
+        return operation_count.conjugate_gradient_step(
+            units, batch_size, optimizer.inner_steps
+        )
+    period, scaling = optimizer.curvature_period, optimizer.output_scaling
+    if name == "exact":
+        return operation_count.exact_step(units, batch_size, period, scaling)
+    if name.startswith("auto"):
+        rows = max(-(-batch_size // 8), 50_000 // CLASSES)
         return operation_count.automatic_step(
-            units,
-            batch_size,
-            min(batch_size, max(-(-batch_size // 8), 50_000 // CLASSES)),
-            optimizer.curvature_period,
-            optimizer.output_scaling,
+            units, batch_size, min(batch_size, rows), period, scaling
         )
-    return None
+    return operation_count.locoprop_step(
+        kernels, batch_size, optimizer.inner_steps, optimizer.inner_batch_size
+    )
 
 
 def points():
@@ -140,8 +147,8 @@ def points():
     return found
 
 
-def table(rows, axis):
-    """A Markdown table of one sweep: ratios to Adam, and the state."""
+def table(rows, axis, figure="seconds"):
+    """A Markdown table of one figure over one sweep; see `FIGURES`."""
     values = SWEEPS[axis]
     lines = [
         f"| {axis} | " + " | ".join(str(value) for value in values) + " |",
@@ -156,15 +163,34 @@ def table(rows, axis):
         cells = []
         for value in values:
             row, adam = at.get((name, value)), at.get((ADAM, value))
-            if row is None or adam is None:
-                cells.append("")
-                continue
-            cell = f"{row['seconds']:.3f} s"
-            if name != ADAM:
-                cell += f" ({row['seconds'] / adam['seconds']:.1f})"
-            cells.append(cell)
+            is_there = row is not None and adam is not None
+            cells.append(FIGURES[figure](row, adam) if is_there else "")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _seconds(row, adam):
+    ratio = row["seconds"] / adam["seconds"]
+    return f"{row['seconds']:.3f} s" + (
+        f" ({ratio:.1f})" if row is not adam else ""
+    )
+
+
+def _ratio_to_floor(row, _):
+    floor = row["operations"] / row["operations_per_second"]
+    return f"{row['seconds'] / floor:.1f}"
+
+
+# The seconds of a step, in parentheses over Adam's; those over the time of its
+# matrix products at the rate of large ones; memory.
+FIGURES = {
+    "seconds": _seconds,
+    "ratio to the floor": _ratio_to_floor,
+    "peak memory": lambda row, _: f"{row['peak_memory_bytes'] / 1e9:.1f} GB",
+    "bytes of state per parameter": lambda row, _: (
+        f"{row['state_bytes_per_parameter']:.0f}"
+    ),
+}
 
 
 def plot(rows, path):
@@ -239,8 +265,8 @@ def main(arguments=None):
             append_line(options.results, row | {"versions": versions()})
             print(f"{name}, {point}: {row['seconds']:.4f} s", flush=True)
     rows = read_lines(options.results)
-    for axis in SWEEPS:
-        print(f"\n{table(rows, axis)}")
+    for axis, figure in itertools.product(SWEEPS, FIGURES):
+        print(f"\n{figure}\n\n{table(rows, axis, figure)}")
     if options.plot:
         plot(rows, options.plot)
 

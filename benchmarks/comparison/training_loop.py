@@ -48,9 +48,10 @@ def train(trainer, data, run, checkpoint=None):
     Args:
         trainer: Object with `warm_up(x, y)`, which compiles and leaves no
             trace, `fit(x, y, batch_size)`, which trains on the batches in order
-            and returns when that is done, and `evaluate(x, y)`, a dict of
-            `loss` and perhaps `accuracy`. With a checkpoint also `state()`, a
-            list of arrays, and `restore(state)`.
+            and returns, when that is done, the seconds of its steps, or `None`
+            if it did nothing else, and `evaluate(x, y)`, a dict of `loss` and
+            perhaps `accuracy`. With a checkpoint also `state()`, a list of
+            arrays, and `restore(state)`.
         data: Dict of arrays `x_train`, `y_train`, `x_test`, `y_test`.
         run: Dict with `batch_size`, `epochs`, `seed` and `parts`, the number of
             records per epoch.
@@ -92,8 +93,9 @@ def train(trainer, data, run, checkpoint=None):
         for part, some in enumerate(np.array_split(batches, parts)):
             x, y = x_train[some.ravel()], y_train[some.ravel()]
             begin = time.perf_counter()
-            trainer.fit(x, y, size)
-            seconds += time.perf_counter() - begin
+            of_steps = trainer.fit(x, y, size)
+            elapsed = time.perf_counter() - begin
+            seconds += elapsed if of_steps is None else of_steps
             at = {"epoch": epoch + (part + 1) / parts, "seconds": seconds}
             records.append(at | _evaluated(trainer, data))
             yield records[-1]

@@ -59,6 +59,19 @@ def test_operations_of_an_automatic_step():
     assert full == count + of_outputs
 
 
+def test_operations_of_gram_steps():
+    """The first of three steps needs no product with the Gram matrix."""
+    grams = 2 * 10 * (16 + 25)
+    products = 2 * (4 * 3 * 4 + 5 * 4 * 2)
+    count = operation_count.gram_step([3, 4, 2], 10, 3)
+    assert count == 560 + 400 + grams + 2 * products
+
+
+def test_operations_of_conjugate_gradients():
+    count = operation_count.conjugate_gradient_step([3, 4, 2], 10, 3)
+    assert count == 560 + 400 + 3 * 2 * 400
+
+
 def test_operations_of_uneven_slices_make_whole_passes():
     # Slices of 3, 3 and 4 rows.
     count = operation_count.locoprop_step(KERNEL_SIZES, 10, 3, 4)

@@ -87,6 +87,24 @@ def test_warming_up_leaves_no_trace(tiny, name):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+def test_seconds_are_those_of_the_steps():
+    class Reporting:
+        def warm_up(self, x, y):
+            pass
+
+        def fit(self, x, y, batch_size):
+            return 1000.0
+
+        def evaluate(self, x, y):
+            return {"loss": 1.0}
+
+    x = np.arange(4)
+    data = {"x_train": x, "y_train": x, "x_test": x, "y_test": x}
+    run = {"batch_size": 2, "epochs": 2, "seed": 0, "parts": 1}
+    records = list(training_loop.train(Reporting(), data, run))
+    assert [record["seconds"] for record in records] == [0.0, 1000.0, 2000.0]
+
+
 @pytest.mark.parametrize("name", ["Adam", "LocoProp()", 'LocoProp("auto")'])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tiny, tmp_path, name):
     whole = list(training_loop.train(trainer(name), tiny, RUN))
