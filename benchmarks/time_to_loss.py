@@ -57,6 +57,9 @@ RUNS = [
     Run("LocoProp()", "mnist", "LocoProp()", {}, 1000, 6),
     Run(AUTO, "mnist", AUTO, {}, 500, 4),
     Run(f"{AUTO[:-1]}, use_ema=True)", "mnist", AUTO, _AVERAGED, 500, 4),
+    Run(
+        f"{AUTO[:-1]}, use_ema=True), B=1000", "mnist", AUTO, _AVERAGED, 1000, 4
+    ),
     Run(f"{AUTO}, B=1000", "mnist", AUTO, {}, 1000, 4),
     Run(
         f'{AUTO[:-1]}, output_scaling="unit")',
@@ -73,7 +76,7 @@ RUNS = [
             KFAC,
             {"initial_damping": damping},
             batch_size,
-            4,
+            3,
         )
         for batch_size in (500, 1000)
         for damping in (0.1, 1.0, 10.0)
@@ -108,7 +111,9 @@ def main(arguments=None):
         if is_wanted and not is_missing:
             append_line(options.results, _train(run, options))
     rows = read_lines(options.results)
-    print(tables(rows))
+    text = tables(rows)
+    print(text)
+    options.results.with_suffix(".md").write_text(text, encoding="utf-8")
     if options.plot:
         draw(rows, options.plot)
 

@@ -25,15 +25,24 @@ class WarmUpThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"highest": self.highest, "steps": self.steps}
 
 
-class _Clock(keras.callbacks.Callback):
-    """The seconds of `fit` without its set-up.
+class _Piece(keras.callbacks.Callback):
+    """What a piece of a training has that a training in one `fit` has once.
 
-    Taking down its pipeline of data takes up to a second, which a training that
-    is not cut into pieces has once.
+    Attributes:
+        seconds: Float: those of `fit` without its set-up. Taking down its
+            pipeline of data takes up to a second.
+        weights: List of arrays: those before the optimizer puts averages in
+            their place at the end; `None` if it does not.
     """
+
+    weights = None
 
     def on_train_begin(self, logs=None):
         self._begin = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.model.optimizer.use_ema:
+            self.weights = self.model.get_weights()
 
     def on_train_end(self, logs=None):
         self.seconds = time.perf_counter() - self._begin
@@ -51,6 +60,7 @@ class KerasTrainer:
 
     def __init__(self, model, targets, optimizer):
         self.model = model
+        self._not_averaged = None
         if targets == "inputs":
             # Keras's mean over the pixels, times their number.
             model.compile(
@@ -74,16 +84,19 @@ class KerasTrainer:
         self.restore(state)
 
     def fit(self, x, y, batch_size):
-        clock = _Clock()
+        piece = _Piece()
+        if self._not_averaged is not None:
+            self.model.set_weights(self._not_averaged)
         self.model.fit(
             x,
             y,
             batch_size=batch_size,
             shuffle=False,
             verbose=0,
-            callbacks=[clock],
+            callbacks=[piece],
         )
-        return clock.seconds
+        self._not_averaged = piece.weights
+        return piece.seconds
 
     def evaluate(self, x, y):
         results = self.model.evaluate(
@@ -92,9 +105,12 @@ class KerasTrainer:
         return {k: results[k] for k in ("loss", "accuracy") if k in results}
 
     def state(self):
+        if self._not_averaged is not None:
+            self.model.set_weights(self._not_averaged)
         return [ops.convert_to_numpy(v) for v in self._variables()]
 
     def restore(self, state):
+        self._not_averaged = None
         for variable, value in zip(self._variables(), state, strict=True):
             variable.assign(value)
 

@@ -26,23 +26,28 @@ def test_crossing_is_the_first_point_below():
 
 
 def test_the_table_has_a_row_for_each_run():
-    title, _, _, _, line = time_to_loss_report.tables(
-        [row("Adam")]
-    ).splitlines()
-    assert title == "MNIST autoencoder:"
+    text = time_to_loss_report.tables([row("Adam")])
+    assert "## MNIST autoencoder" in text
+    *_, line = text.splitlines()
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:5] == ["`Adam`", "1000", "4 s (1)", "4 s (1)", "–"]
     assert cells[-1] == "81, test 82, 6 s (1.5)"
 
 
+def test_the_committed_tables_are_those_of_the_committed_runs():
+    rows = records.read_lines(time_to_loss.RESULTS)
+    text = time_to_loss.RESULTS.with_suffix(".md").read_text(encoding="utf-8")
+    assert rows and text == time_to_loss_report.tables(rows)
+
+
 def test_accuracy_stands_in_for_the_test_loss():
     points = [point | {"test_accuracy": 0.875} for point in POINTS]
     text = time_to_loss_report.tables([row("Adam", "classifier", points)])
-    assert text.endswith("| 81, test 87.5 %, 6 s (1.5) |")
+    assert text.endswith("| 81, test 87.5 %, 6 s (1.5) |\n")
 
 
-def test_of_a_peer_the_best_setting_is_drawn(tmp_path, monkeypatch):
-    better = [POINTS[0], POINTS[1]]
+def test_of_a_peer_the_best_setting_is_drawn(tmp_path):
+    better = [POINTS[0], POINTS[1] | {"train_loss": 69.0}]
     rows = [
         row("Adam, 1e-3"),
         row("kfac-jax, damping 1"),

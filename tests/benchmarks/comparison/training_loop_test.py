@@ -105,6 +105,23 @@ def test_seconds_are_those_of_the_steps():
     assert [record["seconds"] for record in records] == [0.0, 1000.0, 2000.0]
 
 
+def test_averages_in_pieces_are_those_of_one_training(tiny):
+    """Each piece is evaluated with averages, and the next goes on without."""
+    results = []
+    for pieces in (1, 5):
+        keras.utils.set_random_seed(0)
+        one = KerasTrainer(
+            build(TASKS["tiny"]),
+            TASKS["tiny"].targets,
+            keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5),
+        )
+        for x in np.split(tiny["x_train"], pieces):
+            one.fit(x, x, 8)
+        results.append(one.model.get_weights())
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["Adam", "LocoProp()", 'LocoProp("auto")'])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tiny, tmp_path, name):
     whole = list(training_loop.train(trainer(name), tiny, RUN))
