@@ -21,6 +21,7 @@ OPTIMIZERS = {
     "Adam, rate 0.001": lambda: keras.optimizers.Adam(1e-3),
     "Adam, rate 0.003": lambda: keras.optimizers.Adam(3e-3),
     "LocoProp": keras_locoprop.LocoProp,
+    'LocoProp("auto")': lambda: keras_locoprop.LocoProp("auto"),
 }
 CLASSES = 10
 

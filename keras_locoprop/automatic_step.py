@@ -8,6 +8,7 @@ from keras_locoprop.output_curvature import gauss_newton_products
 from keras_locoprop.precision import full_precision
 from keras_locoprop.quadratic_model import adapted_damping
 from keras_locoprop.quadratic_model import decrease_of_model
+from keras_locoprop.quadratic_model import is_harmful
 from keras_locoprop.quadratic_model import minimizer_with_less_of_last
 from keras_locoprop.solvers import at_displaced_weights
 
@@ -20,6 +21,7 @@ DAMPING_CEILING = 1e4
 EXAMPLES_FOR_HALF_THE_MOMENTUM = 400
 ADAPTATION_PERIOD = 5
 ADAPTATION_FACTOR = 0.95**ADAPTATION_PERIOD
+FACTOR_AFTER_HARM = 4.0
 
 
 class AutomaticStep:
@@ -35,7 +37,8 @@ class AutomaticStep:
     fallback. `β` is `B / (B + 400)` of what it is in the minimum, for a batch
     of `B` examples, and the `αᵢ` are the best ones for that: the smaller the
     batch, the more of the last step is noise. Every 5 steps damping is adapted
-    to how well the model foretold the loss.
+    to how well the model foretold the loss. A step that raises the loss of the
+    very examples that `F` is of is not taken, and damping is multiplied by 4.
 
     Args:
         floor: Float, the least damping, relative to the mean curvature.
@@ -106,7 +109,10 @@ class AutomaticStep:
         slopes = ops.stack(
             [_dot(direction, gradients, dtype) for direction in directions]
         )
-        curvatures = self._curvatures(network, weights, directions, dtype)
+        part = network.on_rows(network.rows_for_curvature())
+        curvatures, loss_of_part = self._curvatures(
+            part, weights, directions, dtype
+        )
         squares = _pairs(directions, lambda one, other: _dot(one, other, dtype))
         steepness = ops.diagonal(curvatures)[0] / ops.maximum(
             ops.diagonal(squares)[0], 1e-30
@@ -121,13 +127,16 @@ class AutomaticStep:
             examples / (examples + EXAMPLES_FOR_HALF_THE_MOMENTUM),
         )
         decrease = decrease_of_model(coefficients, slopes, curvatures)
+        displacements = _combined(directions, coefficients)
+        with at_displaced_weights(weights, displacements):
+            rise = ops.cast(part.loss(), dtype) - loss_of_part
+        harmful = is_harmful(rise, loss_of_part)
+        # Zero times a number that is not finite remains one: that is not harm
+        # but a batch to skip.
+        share_taken = ops.where(harmful, 0.0, 1.0)
         displacements = [
-            sum(
-                ops.cast(coefficients[i], part.dtype) * part
-                for i, part in enumerate(parts)
-                if part is not None
-            )
-            for parts in zip(*directions)
+            ops.cast(share_taken, displacement.dtype) * displacement
+            for displacement in displacements
         ]
         for weight, displacement in zip(weights, displacements):
             self._last[id(weight)].assign(displacement)
@@ -148,24 +157,44 @@ class AutomaticStep:
             )
 
         ops.cond(step % ADAPTATION_PERIOD == 0, adapt, lambda: None)
+        self.damping.assign(
+            ops.where(
+                harmful,
+                ops.minimum(FACTOR_AFTER_HARM * self.damping, DAMPING_CEILING),
+                self.damping,
+            )
+        )
         return displacements
 
     def _curvatures(self, network, weights, directions, dtype):
-        part = network.on_rows(network.rows_for_curvature())
+        """All `Dᵢ · F Dⱼ`, and the loss."""
         kept = []
 
         def forward():
-            kept[:] = part.forward()
+            kept[:] = network.forward()
             return [point.value for point in kept[0]]
 
         outputs, products = backend.jacobian_products(
             forward, weights, directions
         )
-        curved = gauss_newton_products(kept[2], outputs, products)
-        return _pairs(
+        loss = kept[2]
+        curved = gauss_newton_products(loss, outputs, products)
+        curvatures = _pairs(
             list(zip(products, curved)),
             lambda one, other: _dot(one[0], other[1], dtype),
         )
+        return curvatures, ops.cast(loss(outputs), dtype)
+
+
+def _combined(directions, coefficients):
+    return [
+        sum(
+            ops.cast(coefficients[i], part.dtype) * part
+            for i, part in enumerate(parts)
+            if part is not None
+        )
+        for parts in zip(*directions)
+    ]
 
 
 def _pairs(items, product):

@@ -2,6 +2,9 @@
 
 from keras import ops
 
+# What rounding in half precision makes of a loss, relative to it.
+LOSS_ROUNDING = 1e-3
+
 
 def minimizer(slopes, curvatures):
     """Minimizes `-bᵀα + ½ αᵀKα`.
@@ -56,6 +59,19 @@ def decrease_of_model(coefficients, slopes, curvatures):
     """`bᵀα - ½ αᵀKα`: by how much the model falls; see `minimizer`."""
     bend = ops.matmul(curvatures, coefficients[:, None])[:, 0]
     return ops.sum(coefficients * (slopes - 0.5 * bend))
+
+
+def is_harmful(rise, loss):
+    """Whether a step raises the loss, by more than rounding does.
+
+    Args:
+        rise: Scalar tensor: the loss after the step minus that before.
+        loss: Scalar tensor: the loss before.
+
+    Returns:
+        Boolean scalar tensor; true as well where `rise` is not a number.
+    """
+    return ops.logical_not(rise <= LOSS_ROUNDING * ops.abs(loss))
 
 
 def adapted_damping(damping, reduction_ratio, factor, floor, ceiling):

@@ -14,6 +14,7 @@ import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop.automatic_step import ADAPTATION_FACTOR
 from keras_locoprop.automatic_step import EXAMPLES_FOR_HALF_THE_MOMENTUM
+from keras_locoprop.automatic_step import FACTOR_AFTER_HARM
 from keras_locoprop.automatic_step import INITIAL_DAMPING
 
 FEATURES, HIDDEN, OUTPUTS, EXAMPLES = 4, 5, 3, 12
@@ -213,3 +214,24 @@ def test_the_scale_of_the_loss_does_not_matter():
         model.fit(x, y, epochs=10, verbose=0)
         weights.append(flat(model.get_weights()))
     np.testing.assert_allclose(*weights, rtol=2e-2, atol=2e-3)
+
+
+def test_a_step_that_raises_the_loss_is_not_taken():
+    """Softmax is flat where it is wrong and sure: the model sees no end."""
+    keras.utils.set_random_seed(0)
+    model = make("categorical_crossentropy")
+    model.set_weights([40 * weight for weight in model.get_weights()])
+    x, y = batch(1)
+    before = model.get_weights()
+    losses = [model.train_on_batch(x, y)]
+    np.testing.assert_array_equal(flat(model.get_weights()), flat(before))
+    automatic_step = model.optimizer.state.automatic_step
+    assert float(automatic_step.damping) == pytest.approx(
+        INITIAL_DAMPING * FACTOR_AFTER_HARM / ADAPTATION_FACTOR
+    )
+    assert model.optimizer.skipped_steps == 0
+    for _ in range(30):
+        model.reset_metrics()
+        losses.append(model.train_on_batch(x, y))
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 4

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_locoprop.quadratic_model import decrease_of_model
+from keras_locoprop.quadratic_model import is_harmful
 from keras_locoprop.quadratic_model import minimizer
 from keras_locoprop.quadratic_model import minimizer_with_less_of_last
 
@@ -70,3 +71,19 @@ def test_decrease_is_that_of_the_model():
         coefficients @ slopes - coefficients @ curvatures @ coefficients / 2,
         rtol=1e-12,
     )
+
+
+@pytest.mark.parametrize(
+    ("rise", "loss", "harmful"),
+    [
+        (-1.0, 10.0, False),
+        (0.1, 10.0, True),
+        (0.1, -10.0, True),
+        # What rounding makes of a loss that stays as it is.
+        (1e-3, 10.0, False),
+        (float("nan"), 10.0, True),
+        (float("inf"), 10.0, True),
+    ],
+)
+def test_a_step_is_harmful_that_raises_the_loss(rise, loss, harmful):
+    assert bool(is_harmful(rise, loss)) is harmful
