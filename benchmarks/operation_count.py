@@ -5,6 +5,7 @@ is left out: the count over a machine's rate for large products is about the
 least that an implementation of the same arithmetic can take.
 """
 
+from keras_locoprop.automatic_step import ADAPTATION_PERIOD
 from keras_locoprop.solvers.row_slices import row_slice
 
 
@@ -135,7 +136,8 @@ def automatic_step(
     """A step of `LocoProp("auto")`.
 
     On top of `exact_step`: the forward pass on part of the rows, with two
-    products of the Jacobian.
+    products of the Jacobian, another one after the step, and every 5 steps one
+    on all rows.
 
     Args:
         units: As in `gram_step`.
@@ -149,7 +151,11 @@ def automatic_step(
     """
     kernels = _kernel_sizes(units)
     products = 2 * curvature_rows * (sum(kernels) * 3 + sum(kernels[1:]) * 2)
-    return products + exact_step(units, batch_size, period, output_scaling)
+    losses = (
+        2 * sum(kernels) * (curvature_rows + batch_size // ADAPTATION_PERIOD)
+    )
+    exact = exact_step(units, batch_size, period, output_scaling)
+    return exact + products + losses
 
 
 def _kernel_sizes(units):

@@ -4,13 +4,20 @@ Markdown files hold a table between `<!-- comparison: NAME -->` and
 `<!-- end of comparison -->`, and get it anew from `write`.
 """
 
-import json
 import math
 import re
 import statistics
 
 from benchmarks.comparison import experiments
 from benchmarks.comparison import tuning
+from benchmarks.comparison.cells import markdown_table
+from benchmarks.comparison.cells import number_cell
+from benchmarks.comparison.cells import optimizer_cell
+from benchmarks.comparison.cells import setting_cell
+from benchmarks.comparison.cells import settings_cell
+from benchmarks.comparison.cells import sortable
+from benchmarks.comparison.cells import spread_cell
+from benchmarks.comparison.cells import text_of
 from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.tasks import TASKS
 
@@ -46,7 +53,7 @@ def tables(rows):
     Returns:
         Dict of names of tables: Markdown.
     """
-    rows = sorted(rows, key=lambda row: _text(row["configuration"]))
+    rows = sorted(rows, key=lambda row: text_of(row["configuration"]))
     made = {}
     for purpose in (experiments.FINAL, experiments.SECONDS):
         for problem in TASKS:
@@ -121,20 +128,22 @@ def _final_table(rows, problem):
     lines = []
     for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
         configuration = runs[0]["configuration"]
-        cells = [_name(configuration["optimizer"])]
+        cells = [optimizer_cell(configuration["optimizer"])]
         cells += [str(configuration["batch_size"])]
         cells += [str(configuration["epochs"]), str(len(runs))]
-        cells += [_spread(_last(runs, "train_loss"))]
-        cells += [_spread(_last(runs, "test_loss"))]
+        cells += [spread_cell(_last(runs, "train_loss"))]
+        cells += [spread_cell(_last(runs, "test_loss"))]
         if has_accuracy:
             accuracies = _last(runs, "test_accuracy")
-            cells += [_spread([100 * value for value in accuracies], "{:.1f}")]
-        cells += [_spread(_last(runs, "seconds"), "{:.0f}")]
+            cells += [
+                spread_cell([100 * value for value in accuracies], "{:.1f}")
+            ]
+        cells += [spread_cell(_last(runs, "seconds"), "{:.0f}")]
         compilation = [row["points"][0]["compile_seconds"] for row in runs]
-        cells += [_spread(compilation, "{:.1f}")]
-        cells += [_settings(configuration["settings"])]
+        cells += [spread_cell(compilation, "{:.1f}")]
+        cells += [settings_cell(configuration["settings"])]
         lines.append(cells)
-    return _table(header, lines)
+    return markdown_table(header, lines)
 
 
 def _headline_table(rows):
@@ -145,7 +154,7 @@ def _headline_table(rows):
     lines = []
     for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
         configuration = runs[0]["configuration"]
-        cells = [_name(configuration["optimizer"])]
+        cells = [optimizer_cell(configuration["optimizer"])]
         cells += [str(configuration["batch_size"]), str(len(runs))]
         for epoch in epochs:
             found = [
@@ -154,17 +163,16 @@ def _headline_table(rows):
                 for point in row["points"]
                 if point["epoch"] == epoch
             ]
-            cells += [_spread(found) if found else "–"]
-        cells += [_spread(_last(runs, "test_loss"))]
-        cells += [_spread(_last(runs, "seconds"), "{:.0f}")]
+            cells += [spread_cell(found) if found else "–"]
+        cells += [spread_cell(_last(runs, "test_loss"))]
+        cells += [spread_cell(_last(runs, "seconds"), "{:.0f}")]
         compilation = [row["points"][0]["compile_seconds"] for row in runs]
-        cells += [_spread(compilation, "{:.1f}")]
-        cells += [_settings(configuration["settings"])]
+        cells += [spread_cell(compilation, "{:.1f}")]
+        cells += [settings_cell(configuration["settings"])]
         lines.append(cells)
     published = "".join(f"- {who}: {loss}\n" for who, loss in PUBLISHED)
-    return (
-        f"{_table(header, lines)}\nKnown figures, same set-up:\n\n{published}"
-    )
+    table = markdown_table(header, lines)
+    return f"{table}\nKnown figures, same set-up:\n\n{published}"
 
 
 def _ablation_table(rows):
@@ -176,22 +184,27 @@ def _ablation_table(rows):
     varying = sorted(
         name
         for name in names
-        if len({_text(settings.get(name)) for settings in shown}) > 1
+        if len({text_of(settings.get(name)) for settings in shown}) > 1
         and name != "batch_factor"
     )
     header = ["optimizer", *varying, "epochs", "train loss", "test loss"]
     lines = []
     for row, settings in zip(rows, shown):
         last = row["points"][-1]
-        key = [_sortable(settings.get(name)) for name in varying]
-        cells = [_name(row["configuration"]["optimizer"])]
-        cells += [_value(settings.get(name, "default")) for name in varying]
+        key = [sortable(settings.get(name)) for name in varying]
+        cells = [optimizer_cell(row["configuration"]["optimizer"])]
+        cells += [
+            setting_cell(settings.get(name, "default")) for name in varying
+        ]
         cells += [str(row["configuration"]["epochs"])]
-        cells += [_number(last["train_loss"]), _number(last["test_loss"])]
+        cells += [
+            number_cell(last["train_loss"]),
+            number_cell(last["test_loss"]),
+        ]
         cells += [f"{last['seconds']:.0f}"]
         lines.append((row["configuration"]["optimizer"], key, cells))
     lines.sort(key=lambda line: line[:2])
-    return _table([*header, "seconds"], [cells for *_, cells in lines])
+    return markdown_table([*header, "seconds"], [cells for *_, cells in lines])
 
 
 def _tuning_table(rows):
@@ -203,39 +216,46 @@ def _tuning_table(rows):
         first = min(trials, key=lambda row: row["configuration"]["trial"])
         best = min(trials, key=tuning.score)
         scores = [tuning.score(row) for row in trials]
-        cells = [_name(configuration["optimizer"]), str(len(trials))]
+        cells = [optimizer_cell(configuration["optimizer"]), str(len(trials))]
         cells += [str(configuration["epochs"])]
-        cells += [_number(tuning.score(first)), _number(min(scores))]
+        cells += [number_cell(tuning.score(first)), number_cell(min(scores))]
         cells += [str(sum(not math.isfinite(score) for score in scores))]
-        cells += [_settings(best["configuration"]["settings"])]
+        cells += [settings_cell(best["configuration"]["settings"])]
         cells += [f"{sum(_last(trials, 'seconds')):.0f}"]
         lines.append((min(scores), cells))
     lines.sort()
-    return _table(header, [cells for _, cells in lines])
+    return markdown_table(header, [cells for _, cells in lines])
 
 
 def _space_table():
     lines = []
     for name, peer in PEERS.items():
         space = "; ".join(
-            f"{setting} from {_value(list(distribution.choices))}"
+            f"{setting} from {setting_cell(list(distribution.choices))}"
             if hasattr(distribution, "choices")
             else f"{setting} {distribution.low:g} to {distribution.high:g}"
             for setting, distribution in peer.space.items()
         )
         lines.append(
-            [_name(name), space, _settings(peer.start), _settings(peer.fixed)]
+            [
+                optimizer_cell(name),
+                space,
+                settings_cell(peer.start),
+                settings_cell(peer.fixed),
+            ]
         )
-    return _table(["optimizer", "searched", "first trial", "fixed"], lines)
+    return markdown_table(
+        ["optimizer", "searched", "first trial", "fixed"], lines
+    )
 
 
 def _unsupported_table():
     lines = [
-        [_name(name), TASKS[problem].title, reason]
+        [optimizer_cell(name), TASKS[problem].title, reason]
         for name, peer in PEERS.items()
         for problem, reason in peer.unsupported.items()
     ]
-    return _table(["optimizer", "problem", "why it has no row"], lines)
+    return markdown_table(["optimizer", "problem", "why it has no row"], lines)
 
 
 def _chosen(rows, **wanted):
@@ -249,14 +269,14 @@ def _chosen(rows, **wanted):
 def _grouped(rows, *names):
     groups = {}
     for row in rows:
-        key = _text([row["configuration"][name] for name in names])
+        key = text_of([row["configuration"][name] for name in names])
         groups.setdefault(key, []).append(row)
     return groups.values()
 
 
 def _rank(runs):
     loss = statistics.median(tuning.score(row) for row in runs)
-    return loss, _text(runs[0]["configuration"])
+    return loss, text_of(runs[0]["configuration"])
 
 
 def _last(rows, name):
@@ -287,49 +307,3 @@ def _versions(row):
 
 def _batch(configuration):
     return {"batch size": configuration["batch_size"]}
-
-
-def _name(optimizer):
-    return f"**`{optimizer}`**" if PEERS[optimizer].is_ours else optimizer
-
-
-def _spread(values, template="{:.4g}"):
-    median, *ends = (
-        _number(value, template)
-        for value in (statistics.median(values), min(values), max(values))
-    )
-    return median if len(values) == 1 else f"{median} ({'–'.join(ends)})"
-
-
-def _number(value, template="{:.4g}"):
-    if value is None or not math.isfinite(value):
-        return "not finite"
-    return template.format(value)
-
-
-def _value(value):
-    if isinstance(value, dict):
-        config = value["config"]
-        inner = ", ".join(f"{k}={_value(v)}" for k, v in config.items())
-        return f"{value['class_name']}({inner})"
-    if isinstance(value, list):
-        return ", ".join(_value(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _settings(settings):
-    return ", ".join(f"{k}={_value(v)}" for k, v in sorted(settings.items()))
-
-
-def _sortable(value):
-    is_number = isinstance(value, (int, float))
-    return (0, value, "") if is_number else (1, 0, _text(value))
-
-
-def _text(value):
-    return json.dumps(value, sort_keys=True)
-
-
-def _table(header, lines):
-    rows = [header, ["---"] * len(header), *lines]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

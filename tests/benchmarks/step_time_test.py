@@ -52,7 +52,9 @@ def test_operations_of_an_automatic_step():
     moments = 2 * 10 * (16 + 25)
     inverses = 10 * 64 // 3 + 10 * 125 // 3
     count = operation_count.automatic_step([3, 4, 2], 10, 5, 1, "unit")
-    assert count == adam + solutions + products + 560 + moments + inverses
+    losses = 2 * 20 * (5 + 10 // 5)
+    exact = adam + solutions + 560 + moments + inverses
+    assert count == exact + products + losses
     of_outputs = 2 * (4 * 4 * 4 + 5 * 2 * 2)
     of_outputs += 2 * 10 * (16 + 4) + 10 * 64 // 3 + 10 * 8 // 3
     full = operation_count.automatic_step([3, 4, 2], 10, 5, 1)

@@ -1,0 +1,55 @@
+"""What stands in the cells of the comparison's tables, and a table of them."""
+
+import json
+import math
+import statistics
+
+from benchmarks.comparison.peers import PEERS
+
+
+def optimizer_cell(optimizer):
+    return f"**`{optimizer}`**" if PEERS[optimizer].is_ours else optimizer
+
+
+def spread_cell(values, template="{:.4g}"):
+    median, *ends = (
+        number_cell(value, template)
+        for value in (statistics.median(values), min(values), max(values))
+    )
+    return median if len(values) == 1 else f"{median} ({'–'.join(ends)})"
+
+
+def number_cell(value, template="{:.4g}"):
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return template.format(value)
+
+
+def setting_cell(value):
+    if isinstance(value, dict):
+        config = value["config"]
+        inner = ", ".join(f"{k}={setting_cell(v)}" for k, v in config.items())
+        return f"{value['class_name']}({inner})"
+    if isinstance(value, list):
+        return ", ".join(setting_cell(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def settings_cell(settings):
+    return ", ".join(
+        f"{k}={setting_cell(v)}" for k, v in sorted(settings.items())
+    )
+
+
+def sortable(value):
+    is_number = isinstance(value, (int, float))
+    return (0, value, "") if is_number else (1, 0, text_of(value))
+
+
+def text_of(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def markdown_table(header, lines):
+    rows = [header, ["---"] * len(header), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
