@@ -108,6 +108,30 @@ def train(network, optimizer, data, epochs, batch_size):
     }
 
 
+def summary(rows):
+    """A Markdown table: last train loss and seconds of each run."""
+    found = {
+        (row["network"], row["optimizer"]): (
+            row["train_loss"][-1],
+            row["seconds_of_last_epoch"],
+        )
+        for row in rows
+    }
+    header = ["network", *OPTIMIZERS]
+    lines = [header, ["---"] * len(header)]
+    for network in NETWORKS:
+        results = [found[network, name] for name in OPTIMIZERS]
+        lowest = min(results)
+        cells = [
+            f"**{loss:.3f}**, {seconds:.1f} s"
+            if (loss, seconds) == lowest
+            else f"{loss:.3f}, {seconds:.1f} s"
+            for loss, seconds in results
+        ]
+        lines.append([network, *cells])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
 def main(arguments=None):
     options = _parse(arguments)
     data = problems.load_data(

@@ -61,6 +61,56 @@ def format_report(rows, defaults):
     return "\n".join(parts)
 
 
+def summary(rows, defaults):
+    """A short table: the defaults, beside Adam at its best rate.
+
+    Args:
+        rows: As in `format_report`.
+        defaults: Likewise.
+
+    Returns:
+        String, Markdown.
+    """
+    header = ["task", "batch size, epochs", "Adam, best of five rates"]
+    header += ["`LocoProp()`", '`LocoProp("auto")`']
+    lines = []
+    sweep = [r for r in rows if r["configuration"]["purpose"] == "sweep"]
+    for (problem, batch_size, epochs), members in _grouped(
+        sweep, "problem", "batch_size", "epochs"
+    ).items():
+        runs = sorted(
+            _grouped(members, "optimizer", "settings").values(), key=_rank
+        )
+        shown = [
+            next((run for run in runs if is_meant(run)), None)
+            for is_meant in (
+                lambda run: _optimizer(run) == ADAM,
+                lambda run: _settings(run) == defaults,
+                lambda run: _settings(run)["learning_rate"] == "auto",
+            )
+        ]
+        cells = [problem, f"{batch_size}, {epochs}"]
+        cells += ["–" if run is None else _brief(run) for run in shown]
+        lines.append(cells)
+    return _table(header, lines)
+
+
+def _brief(run):
+    def median(values):
+        return statistics.median(map(_number, values))
+
+    train, test = (
+        _format(median([row[name][-1] for row in run]))
+        for name in ("train_loss", "test_loss")
+    )
+    accuracies = [
+        row["test_accuracy"][-1] for row in run if row["test_accuracy"]
+    ]
+    if accuracies:
+        test = f"{100 * median(accuracies):.1f} %"
+    return f"{train}, {test}"
+
+
 def _sweep_table(rows, defaults):
     runs = sorted(_grouped(rows, "optimizer", "settings").values(), key=_rank)
     best_adam = next((run for run in runs if _optimizer(run) == ADAM), None)

@@ -8,6 +8,11 @@ THRESHOLDS = {
     "mnist": (120, 80, 70, 65, 60, 58),
     "classifier": (0.3, 0.2, 0.1, 0.05),
 }
+# Losses and epoch that the README's tables show.
+_SUMMARIES = {
+    "mnist": ((70, 65, 60, 58), 3),
+    "classifier": ((0.3, 0.2, 0.1, 0.05), 5),
+}
 _LIMITS = {"mnist": (56, 150), "classifier": (0.015, 0.6)}
 _TICKS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 _PEER = "kfac-jax"
@@ -38,6 +43,18 @@ def tables(rows):
         for problem, of_problem in _by_problem(rows)
     ]
     return "\n".join([_INTRODUCTION, *parts])
+
+
+def summaries(rows):
+    """Shorter tables: the best setting of a peer, the fastest first.
+
+    Returns:
+        Dict of problems: Markdown.
+    """
+    return {
+        problem: _summary(of_problem, problem) + "\n"
+        for problem, of_problem in _by_problem(rows)
+    }
 
 
 def draw(rows, path):
@@ -100,16 +117,16 @@ def _by_problem(rows):
 def _to_draw(rows):
     """All runs; of the settings of a peer the first at the lowest losses."""
     peers = [row for row in rows if row["name"].startswith(_PEER)]
-
-    def seconds(row):
-        found = [
-            crossing(row["points"], threshold)
-            for threshold in reversed(THRESHOLDS[row["problem"]])
-        ]
-        return [point["seconds"] if point else math.inf for point in found]
-
-    best = min(peers, key=seconds, default=None)
+    best = min(peers, key=_seconds, default=None)
     return [row for row in rows if row not in peers or row is best]
+
+
+def _seconds(row):
+    found = [
+        crossing(row["points"], threshold)
+        for threshold in reversed(THRESHOLDS[row["problem"]])
+    ]
+    return [point["seconds"] if point else math.inf for point in found]
 
 
 def _table(rows, problem):
@@ -117,21 +134,40 @@ def _table(rows, problem):
     header = ["optimizer", "batch size", *map(str, thresholds), "last"]
     lines = [header, ["---"] * len(header)]
     for row in rows:
-        cells = [f"`{row['name']}`", str(row["batch_size"])]
-        for threshold in thresholds:
-            point = crossing(row["points"], threshold)
-            cells.append(
-                f"{point['seconds']:.0f} s ({point['epoch']:g})"
-                if point
-                else "–"
-            )
         last = row["points"][-1]
-        test = f"test {last['test_loss']:.4g}"
-        if "test_accuracy" in last:
-            test = f"test {100 * last['test_accuracy']:.1f} %"
+        cells = [f"`{row['name']}`", str(row["batch_size"])]
+        cells += _crossings(row, thresholds)
         cells.append(
-            f"{last['train_loss']:.4g}, {test}, "
-            f"{last['seconds']:.0f} s ({last['epoch']:g})"
+            f"{_losses(last)}, {last['seconds']:.0f} s ({last['epoch']:g})"
         )
         lines.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _summary(rows, problem):
+    thresholds, epoch = _SUMMARIES[problem]
+    header = ["optimizer", "batch size", *map(str, thresholds)]
+    header.append(f"after {epoch} epochs: train loss, test")
+    lines = [header, ["---"] * len(header)]
+    for row in sorted(_to_draw(rows), key=_seconds):
+        name = row["name"].split(", B=")[0]
+        cells = [f"`{name}`", str(row["batch_size"])]
+        cells += _crossings(row, thresholds)
+        cells += [_losses(p) for p in row["points"] if p["epoch"] == epoch]
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _crossings(row, thresholds):
+    points = [crossing(row["points"], threshold) for threshold in thresholds]
+    return [
+        f"{point['seconds']:.0f} s ({point['epoch']:g})" if point else "–"
+        for point in points
+    ]
+
+
+def _losses(point):
+    test = f"test {point['test_loss']:.4g}"
+    if "test_accuracy" in point:
+        test = f"test {100 * point['test_accuracy']:.1f} %"
+    return f"{point['train_loss']:.4g}, {test}"

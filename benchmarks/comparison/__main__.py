@@ -12,6 +12,7 @@ import contextlib
 import tempfile
 from pathlib import Path
 
+from benchmarks import documents
 from benchmarks import records
 from benchmarks.comparison import experiments
 from benchmarks.comparison import plots
@@ -21,14 +22,7 @@ from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.runs import Runner
 from benchmarks.comparison.tasks import TASKS
 
-BENCHMARKS = Path(__file__).parents[1]
-RESULTS = BENCHMARKS / "results" / "comparison.jsonl"
-# Their marked tables are written anew with those of `RESULTS`.
-DOCUMENTS = (
-    BENCHMARKS.parent / "README.md",
-    BENCHMARKS / "README.md",
-    BENCHMARKS / "NOTES.md",
-)
+RESULTS = documents.COMPARISON
 COMMANDS = ("tune", "final", "headline", "ablations", "check", "report")
 SMOKE_EXAMPLES = 64
 SMOKE_PROBLEMS = {
@@ -114,9 +108,10 @@ def check(options, runner):
 
 def make_report(options, runner):
     rows = records.read_lines(runner.results)
-    documents = DOCUMENTS if runner.results == RESULTS else ()
-    report.write(rows, runner.results.parent, documents)
+    report.write(rows, runner.results.parent)
     plots.draw(rows, runner.results.parent)
+    if runner.results == RESULTS:
+        documents.main()
 
 
 def _pairs(options):

@@ -1,11 +1,6 @@
-"""The tables of the comparison, from its rows alone.
-
-Markdown files hold a table between `<!-- comparison: NAME -->` and
-`<!-- end of comparison -->`, and get it anew from `write`.
-"""
+"""The tables of the comparison, from its rows alone."""
 
 import math
-import re
 import statistics
 
 from benchmarks.comparison import experiments
@@ -28,11 +23,6 @@ PUBLISHED = (
     ("Adam and RMSProp", "about 53 to 54"),
     ("LocoProp-M, the authors' own run, at epoch 14", "57.0"),
 )
-_MARKED = re.compile(
-    r"(<!-- comparison: (?P<name>[^>]+?) -->\n).*?(<!-- end of comparison -->)",
-    re.DOTALL,
-)
-
 _INTRODUCTION = """\
 # LocoProp beside other optimizers
 
@@ -88,35 +78,15 @@ def format_report(rows):
     return "\n".join(parts)
 
 
-def renewed(text, made):
-    """A Markdown text with its marked tables written anew.
-
-    Args:
-        text: String.
-        made: As `tables` returns it.
-
-    Raises:
-        KeyError: If the text marks a table that there is not.
-    """
-    return _MARKED.sub(
-        lambda match: match[1] + made[match["name"]] + match[3], text
-    )
-
-
-def write(rows, folder, documents=()):
-    """Writes `comparison.md`, and the marked tables of other documents.
+def write(rows, folder):
+    """Writes `comparison.md`.
 
     Args:
         rows: As in `tables`.
         folder: Path.
-        documents: Paths of Markdown files.
     """
     path = folder / "comparison.md"
     path.write_text(format_report(rows), encoding="utf-8")
-    made = tables(rows)
-    for document in documents:
-        before = document.read_text(encoding="utf-8")
-        document.write_text(renewed(before, made), encoding="utf-8")
 
 
 def _final_table(rows, problem):

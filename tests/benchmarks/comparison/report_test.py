@@ -1,8 +1,4 @@
 import random
-import re
-from pathlib import Path
-
-import pytest
 
 from benchmarks import records
 from benchmarks.comparison import __main__ as command_line
@@ -95,38 +91,10 @@ def test_the_order_of_the_rows_does_not_matter():
     assert report.format_report(shuffled) == report.format_report(ROWS)
 
 
-def test_marked_tables_are_written_anew(tmp_path):
-    document = tmp_path / "document.md"
-    marked = "before\n<!-- comparison: final mnist -->\n{}"
-    marked += "<!-- end of comparison -->\nafter 4.5\n"
-    document.write_text(marked.format("| old | 1.234 |\n"))
-    report.write(ROWS, tmp_path, [document])
-    table = report.tables(ROWS)["final mnist"]
-    assert document.read_text() == marked.format(table)
-    document.write_text(marked.replace("final mnist", "no such"))
-    with pytest.raises(KeyError, match="no such"):
-        report.write(ROWS, tmp_path, [document])
-
-
-def test_the_committed_tables_are_those_of_the_committed_results():
+def test_the_committed_report_is_that_of_the_committed_results():
     rows = records.read_lines(command_line.RESULTS)
     path = command_line.RESULTS.with_suffix(".md")
     assert path.read_text(encoding="utf-8") == report.format_report(rows)
-    made = report.tables(rows)
-    for document in command_line.DOCUMENTS:
-        text = document.read_text(encoding="utf-8")
-        assert report.renewed(text, made) == text, document
-
-
-def test_every_document_that_marks_a_table_is_written_anew():
-    root = Path(command_line.__file__).parents[2]
-    marking = {
-        path
-        for path in root.rglob("*.md")
-        if ".venv" not in path.parts
-        and re.search(r"^<!-- comparison: ", path.read_text(), re.MULTILINE)
-    }
-    assert marking <= set(command_line.DOCUMENTS)
 
 
 def test_curves_are_the_median_and_the_range_over_seeds():

@@ -1,0 +1,82 @@
+"""The tables in the project's documents, written anew from the results.
+
+python -m benchmarks.documents
+
+A Markdown file holds a table between `<!-- table: NAME -->` and
+`<!-- end of table -->`.
+"""
+
+import re
+from pathlib import Path
+
+from benchmarks import architectures
+from benchmarks import sweep
+from benchmarks import sweep_report
+from benchmarks import time_to_loss
+from benchmarks import time_to_loss_report
+from benchmarks.comparison import report as comparison_report
+from benchmarks.records import read_lines
+from benchmarks.training_run import LOCOPROP
+from benchmarks.training_run import complete_settings
+
+BENCHMARKS = Path(__file__).parent
+DOCUMENTS = (
+    BENCHMARKS.parent / "README.md",
+    BENCHMARKS / "README.md",
+    BENCHMARKS / "NOTES.md",
+)
+COMPARISON = BENCHMARKS / "results" / "comparison.jsonl"
+_MARKED = re.compile(
+    r"(<!-- table: (?P<name>[^>]+?) -->\n).*?(<!-- end of table -->)",
+    re.DOTALL,
+)
+
+
+def tables():
+    """All tables that a document can hold.
+
+    Returns:
+        Dict of names: Markdown.
+    """
+    comparison = comparison_report.tables(read_lines(COMPARISON))
+    time_to = time_to_loss_report.summaries(read_lines(time_to_loss.RESULTS))
+    return {
+        **{f"comparison {name}": text for name, text in comparison.items()},
+        **{f"time to loss {name}": text for name, text in time_to.items()},
+        "architectures": architectures.summary(
+            read_lines(architectures.RESULTS)
+        ),
+        "sweep": sweep_report.summary(
+            read_lines(sweep.RESULTS / "sweep.jsonl"),
+            complete_settings(LOCOPROP, {}),
+        ),
+    }
+
+
+def renewed(text, made):
+    """A Markdown text with its marked tables written anew.
+
+    Args:
+        text: String.
+        made: As `tables` returns it.
+
+    Returns:
+        String.
+
+    Raises:
+        KeyError: If the text marks a table that there is not.
+    """
+    return _MARKED.sub(
+        lambda match: match[1] + made[match["name"]] + match[3], text
+    )
+
+
+def main(documents=DOCUMENTS):
+    made = tables()
+    for document in documents:
+        before = document.read_text(encoding="utf-8")
+        document.write_text(renewed(before, made), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
