@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from benchmarks import architectures
+from benchmarks import solver_cost
 from benchmarks import sweep
 from benchmarks import sweep_report
 from benchmarks import time_to_loss
@@ -40,7 +41,9 @@ def tables():
     """
     comparison = comparison_report.tables(read_lines(COMPARISON))
     time_to = time_to_loss_report.summaries(read_lines(time_to_loss.RESULTS))
+    cost = solver_cost.tables(read_lines(solver_cost.RESULTS))
     return {
+        **{f"solver cost, {name}": text for name, text in cost.items()},
         **{f"comparison {name}": text for name, text in comparison.items()},
         **{f"time to loss {name}": text for name, text in time_to.items()},
         "architectures": architectures.summary(

@@ -175,6 +175,18 @@ def table(rows, axis, figure="seconds"):
     return "\n".join(lines)
 
 
+def tables(rows):
+    """All tables.
+
+    Returns:
+        Dict of figures and axes, as `"seconds by width"`: Markdown.
+    """
+    return {
+        f"{figure} by {axis}": table(rows, axis, figure) + "\n"
+        for axis, figure in itertools.product(SWEEPS, FIGURES)
+    }
+
+
 def _seconds(row, adam):
     ratio = row["seconds"] / adam["seconds"]
     return f"{row['seconds']:.3f} s" + (
@@ -218,7 +230,9 @@ def plot(rows, path):
             if of_one:
                 panel.plot(*zip(*of_one), marker="o", markersize=4, label=name)
         panel.set_xscale("log", base=2)
+        panel.set_xticks(SWEEPS[axis], map(str, SWEEPS[axis]))
         panel.set_yscale("log")
+        panel.yaxis.set_major_formatter("{x:g}")
         panel.set_xlabel(axis)
         panel.grid(alpha=0.3)
         others = [f"{k} {v}" for k, v in DEFAULT.items() if k != axis]
@@ -271,8 +285,8 @@ def main(arguments=None):
             append_line(options.results, row | {"versions": versions()})
             print(f"{name}, {point}: {row['seconds']:.4f} s", flush=True)
     rows = read_lines(options.results)
-    for axis, figure in itertools.product(SWEEPS, FIGURES):
-        print(f"\n{figure}\n\n{table(rows, axis, figure)}")
+    for name, text in tables(rows).items():
+        print(f"\n{name}\n\n{text}")
     if options.plot:
         plot(rows, options.plot)
 
