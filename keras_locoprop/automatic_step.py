@@ -32,13 +32,14 @@ class AutomaticStep:
     `L(θ - d) ≈ L - ∇L · d + ½ d · (F + λ I) d`,
 
     with the Gauss-Newton matrix `F` of (a part of) the batch. `M` is the last
-    step; there is one direction for each group of weights whose displacements
-    differ in kind: those of exact solutions, of other local problems, of the
-    fallback. `β` is `B / (B + 400)` of what it is in the minimum, for a batch
-    of `B` examples, and the `αᵢ` are the best ones for that: the smaller the
-    batch, the more of the last step is noise. Every 5 steps damping is adapted
-    to how well the model foretold the loss. A step that raises the loss of the
-    very examples that `F` is of is not taken, and damping is multiplied by 4.
+    step that was taken; there is one direction for each group of weights whose
+    displacements differ in kind: those of exact solutions, of other local
+    problems, of the fallback. `β` is `B / (B + 400)` of what it is in the
+    minimum, for a batch of `B` examples, and the `αᵢ` are the best ones for
+    that: the smaller the batch, the more of the last step is noise. Every 5
+    steps damping is adapted to how well the model foretold the loss. A step
+    that raises the loss of the very examples that `F` is of is not taken, and
+    damping is multiplied by 4; weight decay and averages of weights go on.
 
     Args:
         floor: Float, the least damping, relative to the mean curvature.
@@ -131,15 +132,16 @@ class AutomaticStep:
         with at_displaced_weights(weights, displacements):
             rise = ops.cast(part.loss(), dtype) - loss_of_part
         harmful = is_harmful(rise, loss_of_part)
-        # Zero times a number that is not finite remains one: that is not harm
-        # but a batch to skip.
+        # NaN times zero is NaN: such a batch is still skipped, and counted.
         share_taken = ops.where(harmful, 0.0, 1.0)
         displacements = [
             ops.cast(share_taken, displacement.dtype) * displacement
             for displacement in displacements
         ]
-        for weight, displacement in zip(weights, displacements):
-            self._last[id(weight)].assign(displacement)
+        for weight, before, displacement in zip(weights, last, displacements):
+            self._last[id(weight)].assign(
+                ops.where(harmful, before, displacement)
+            )
 
         def adapt():
             with at_displaced_weights(weights, displacements):
@@ -156,14 +158,16 @@ class AutomaticStep:
                 )
             )
 
-        ops.cond(step % ADAPTATION_PERIOD == 0, adapt, lambda: None)
-        self.damping.assign(
-            ops.where(
-                harmful,
-                ops.minimum(FACTOR_AFTER_HARM * self.damping, DAMPING_CEILING),
-                self.damping,
+        def increase():
+            self.damping.assign(
+                ops.minimum(FACTOR_AFTER_HARM * self.damping, DAMPING_CEILING)
             )
+
+        is_due = ops.logical_and(
+            step % ADAPTATION_PERIOD == 0, ops.logical_not(harmful)
         )
+        ops.cond(harmful, increase, lambda: None)
+        ops.cond(is_due, adapt, lambda: None)
         return displacements
 
     def _curvatures(self, network, weights, directions, dtype):

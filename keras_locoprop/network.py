@@ -1,5 +1,7 @@
 """A model on a batch, as a function of its weights."""
 
+import copy
+
 import keras
 from keras import ops
 
@@ -17,7 +19,9 @@ class Network:
     """Forward passes that leave no trace in the model.
 
     What a forward pass in training changes (moving statistics, seeds, metrics
-    of losses) is put back, so that each sees the same masks of dropout.
+    of losses) is put back. Each starts from the state that there was when this
+    object was made: so they all see the same masks of dropout, and so does the
+    forward pass that the gradients are of.
 
     Args:
         model: A compiled `keras.Model`.
@@ -32,6 +36,7 @@ class Network:
         self._layers = [local.layer for local in local_layers]
         self._batch = (x, y, sample_weight)
         self.sample_weight = sample_weight
+        self._at_start = [backend.snapshot(each) for each in self._state()]
 
     @property
     def examples(self):
@@ -67,8 +72,9 @@ class Network:
 
     def on_rows(self, rows):
         """The same network on the first examples of the batch."""
-        first = Network(self._model, (), *_first(self._batch, rows))
-        first._layers = self._layers
+        first = copy.copy(self)
+        first._batch = _first(self._batch, rows)
+        _, _, first.sample_weight = first._batch
         return first
 
     def forward(self):
@@ -82,6 +88,7 @@ class Network:
         x, y, sample_weight = self._batch
         state = self._state()
         before = [backend.snapshot(variable) for variable in state]
+        _restore(state, self._at_start)
         with recording(self._layers) as records:
             outputs = keras_private.call_model(self._model, x, training=True)
         leaves = keras.tree.flatten(outputs)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 import keras_locoprop
@@ -36,6 +37,17 @@ def test_the_model_is_as_it_was():
     assert first == second
     for variable, value in zip(state, before, strict=True):
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+
+
+def test_the_masks_are_those_of_the_step():
+    """The forward pass that the gradients are of comes in between."""
+    model, network = make()
+    inputs, targets, _ = network._batch
+    outputs = model(inputs, training=True)
+    value = float(model.compute_loss(y=targets, y_pred=outputs))
+    assert value == pytest.approx(float(network.loss()), rel=1e-6)
+    other = model.compute_loss(y=targets, y_pred=model(inputs, training=True))
+    assert value != pytest.approx(float(other), rel=1e-3)
 
 
 def test_the_loss_is_that_of_the_model():

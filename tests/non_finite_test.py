@@ -9,7 +9,7 @@ import keras_locoprop
 from keras_locoprop import LocoProp
 
 
-def make_model(**options):
+def make_model(learning_rate=None, **options):
     model = keras_locoprop.Sequential(
         [
             keras.Input((4,)),
@@ -18,7 +18,7 @@ def make_model(**options):
             layers.Dense(2),
         ]
     )
-    model.compile(LocoProp(), "mse", **options)
+    model.compile(LocoProp(learning_rate), "mse", **options)
     return model
 
 
@@ -59,8 +59,9 @@ def infinity_in_inputs(x, y):
         infinity_in_inputs,
     ],
 )
-def test_nothing_changes(spoil, eager, data):
-    model = make_model(run_eagerly=eager)
+@pytest.mark.parametrize("learning_rate", [None, "auto"])
+def test_nothing_changes(learning_rate, spoil, eager, data):
+    model = make_model(learning_rate, run_eagerly=eager)
     model.train_on_batch(*data)
     before = state_of(model)
     x, y = (array.copy() for array in data)

@@ -3,6 +3,7 @@
 import keras
 
 if keras.backend.backend() == "tensorflow":
+    from keras_locoprop.backend.tensorflow import cholesky
     from keras_locoprop.backend.tensorflow import compiled
     from keras_locoprop.backend.tensorflow import differentiate
     from keras_locoprop.backend.tensorflow import gradient
@@ -26,6 +27,7 @@ else:
     )
 
 __all__ = [
+    "cholesky",
     "compiled",
     "differentiate",
     "function_vector_product",

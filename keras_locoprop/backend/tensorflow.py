@@ -43,6 +43,12 @@ def vector_jacobian_product(function, variables, vector):
     return tape.gradient(outputs, values, output_gradients=vector)
 
 
+def cholesky(matrix):
+    """The lower factor; not finite where there is none."""
+    # Keras's own raises, and a batch that is not finite is to be skipped.
+    return tf.linalg.cholesky(matrix)
+
+
 def snapshot(variable):
     """The variable's present value, unmoved by later assignments."""
     return tf.convert_to_tensor(variable.value)

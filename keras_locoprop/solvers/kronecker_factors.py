@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_locoprop import backend
 from keras_locoprop.precision import full_precision
 
 
@@ -171,7 +172,7 @@ class KroneckerFactors:
 
 def _inverse(matrix, damping):
     identity = ops.eye(matrix.shape[0], dtype=matrix.dtype)
-    factor = ops.cholesky(matrix + damping * identity)
+    factor = backend.cholesky(matrix + damping * identity)
     root = ops.solve_triangular(factor, identity, lower=True)
     return ops.matmul(ops.transpose(root), root)
 
