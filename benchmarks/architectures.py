@@ -109,13 +109,19 @@ def train(network, optimizer, data, epochs, batch_size):
 
 
 def summary(rows):
-    """A Markdown table: last train loss and seconds of each run."""
+    """A Markdown table: last train loss and seconds of each run.
+
+    Runs of another size than the default one are left out.
+    """
+    usual = vars(_parse([]))
+    sizes = ("examples", "epochs", "batch_size")
     found = {
         (row["network"], row["optimizer"]): (
             row["train_loss"][-1],
             row["seconds_of_last_epoch"],
         )
         for row in rows
+        if all(row[name] == usual[name] for name in sizes)
     }
     header = ["network", *OPTIMIZERS]
     lines = [header, ["---"] * len(header)]

@@ -52,6 +52,7 @@ def tables():
         "sweep": sweep_report.summary(
             read_lines(sweep.RESULTS / "sweep.jsonl"),
             complete_settings(LOCOPROP, {}),
+            complete_settings(LOCOPROP, {"learning_rate": "auto"}),
         ),
     }
 

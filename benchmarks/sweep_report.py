@@ -61,12 +61,13 @@ def format_report(rows, defaults):
     return "\n".join(parts)
 
 
-def summary(rows, defaults):
+def summary(rows, defaults, automatic):
     """A short table: the defaults, beside Adam at its best rate.
 
     Args:
         rows: As in `format_report`.
         defaults: Likewise.
+        automatic: Dict, the complete settings of `LocoProp("auto")`.
 
     Returns:
         String, Markdown.
@@ -86,7 +87,7 @@ def summary(rows, defaults):
             for is_meant in (
                 lambda run: _optimizer(run) == ADAM,
                 lambda run: _settings(run) == defaults,
-                lambda run: _settings(run)["learning_rate"] == "auto",
+                lambda run: _settings(run) == automatic,
             )
         ]
         cells = [problem, f"{batch_size}, {epochs}"]

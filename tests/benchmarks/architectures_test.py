@@ -45,3 +45,27 @@ def test_prints_a_table_and_keeps_the_results(
         assert np.all(np.isfinite(line["train_loss"]))
         assert len(line["train_loss"]) == 2
     assert capsys.readouterr().out.count("| transformer |") == len(lines)
+
+
+def test_the_summary_is_of_the_usual_size_and_marks_the_lowest_loss():
+    def row(network, optimizer, loss, epochs=4):
+        return {
+            "network": network,
+            "optimizer": optimizer,
+            "examples": 12_000,
+            "epochs": epochs,
+            "batch_size": 128,
+            "train_loss": [1.0, loss],
+            "seconds_of_last_epoch": 2.0,
+        }
+
+    names = list(architectures.OPTIMIZERS)
+    rows = [
+        row(network, name, 0.5 - 0.1 * (name == names[1]))
+        for network in architectures.NETWORKS
+        for name in names
+    ]
+    rows.append(row("residual", names[0], 0.1, epochs=2))
+    *_, residual, _ = architectures.summary(rows).splitlines()
+    cells = ["0.500, 2.0 s", "**0.400**, 2.0 s", *["0.500, 2.0 s"] * 2]
+    assert residual == f"| residual | {' | '.join(cells)} |"

@@ -75,3 +75,25 @@ def test_runs_are_printed_and_kept(data_dir, tmp_path, monkeypatch, capsys):
     epochs = [point["epoch"] for point in kept["points"]]
     assert epochs == [0, 0.25, 0.5, 0.75, 1.0]
     assert "| `Adam` | 16 |" in capsys.readouterr().out
+
+
+def test_the_summary_is_sorted_and_has_the_best_setting_of_a_peer():
+    third = {
+        "epoch": 3.0,
+        "seconds": 9.0,
+        "train_loss": 60.5,
+        "test_loss": 62.0,
+    }
+    slower = third | {"seconds": 12.0}
+    rows = [
+        row("Adam, 1e-3", points=[POINTS[0], slower]),
+        row("kfac-jax, damping 1", points=[POINTS[0], slower]),
+        row("kfac-jax, damping 10", points=[POINTS[0], third]),
+    ]
+    text = time_to_loss_report.summaries(rows)["mnist"]
+    _, _, *lines = text.splitlines()
+    assert lines == [
+        "| `kfac-jax, damping 10` | 1000 | 9 s (3) | 9 s (3) | – | – "
+        "| 60.5, test 62 |",
+        "| `Adam, 1e-3` | 1000 | 12 s (3) | 12 s (3) | – | – | 60.5, test 62 |",
+    ]
