@@ -3,6 +3,7 @@
 import functools
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_locoprop.layers import layer_kind_of
@@ -53,11 +54,12 @@ def counted_rows(record, gradient, doubted):
     if doubted is True:
         return reached
     # A layer may work on parts of examples, which then follow each other.
-    parts, examples = (
-        ops.cast(ops.shape(tensor)[0], "int64")
-        for tensor in (gradient, doubted)
-    )
-    example_of_part = ops.arange(parts) * examples // parts
+    parts, examples = (ops.shape(tensor)[0] for tensor in (gradient, doubted))
+    if isinstance(parts, int) and isinstance(examples, int):
+        example_of_part = np.arange(parts) * examples // parts
+    else:
+        parts, examples = ops.cast(parts, "int64"), ops.cast(examples, "int64")
+        example_of_part = ops.arange(parts) * examples // parts
     doubted = ops.take(doubted, example_of_part)
     doubted = ops.reshape(doubted, (-1, *[1] * (gradient.ndim - 1)))
     return ops.logical_or(ops.logical_not(doubted), reached)

@@ -10,6 +10,8 @@ from keras_locoprop import keras_private
 from keras_locoprop.model_graph import losses_of_outputs
 from keras_locoprop.output_curvature import output_point
 from keras_locoprop.precision import in_full_precision
+from keras_locoprop.sizes import larger
+from keras_locoprop.sizes import smaller
 from keras_locoprop.tap import recording
 
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
@@ -68,7 +70,7 @@ class Network:
         outputs = sum(_product(size) for size in sizes) or 1
         needed = -(-scalars // outputs)
         eighth = -(-examples // 8)
-        return ops.minimum(examples, ops.maximum(eighth, needed))
+        return smaller(examples, larger(eighth, needed))
 
     def on_rows(self, rows):
         """The same network on the first examples of the batch."""

@@ -41,7 +41,7 @@ class GramSolver(IterativeSolver):
         inputs = ops.concatenate([inputs, ones], axis=1)
         examples = ops.cast(problem.examples, inputs.dtype)
         size = inputs.shape[1]
-        gram = ops.cond(
+        gram = _either(
             is_cheaper,
             lambda: ops.matmul(ops.transpose(inputs), inputs) / examples,
             lambda: ops.zeros((size, size), inputs.dtype),
@@ -68,7 +68,7 @@ class GramSolver(IterativeSolver):
         def source(step):
             if step == 0:
                 return start_gradients
-            return ops.cond(
+            return _either(
                 is_cheaper, lambda: by_gram(step), lambda: by_rows(step)
             )
 
@@ -78,10 +78,20 @@ class GramSolver(IterativeSolver):
         """Compares multiplications: `B i² + T i² u` and `2 T B i u`."""
         if not self._only_if_cheaper:
             return True
-        rows = ops.cast(ops.shape(inputs)[0], "float32")
+        rows = ops.shape(inputs)[0]
+        # Counted in floating point: the product may be beyond an integer.
+        rows = (
+            float(rows) if isinstance(rows, int) else ops.cast(rows, "float32")
+        )
         width, units = shape
         by_gram = rows * width**2 + float(self.inner_steps * width**2 * units)
         return by_gram < 2.0 * self.inner_steps * rows * width * units
+
+
+def _either(predicate, if_true, if_false):
+    if isinstance(predicate, bool):
+        return if_true() if predicate else if_false()
+    return ops.cond(predicate, if_true, if_false)
 
 
 def _linear_form(problem):

@@ -1,6 +1,7 @@
 """Which rows of the batch an inner step sees."""
 
-from keras import ops
+from keras_locoprop.sizes import larger
+from keras_locoprop.sizes import smaller
 
 MINIMUM_ROWS = 128
 
@@ -40,7 +41,4 @@ def row_slice(step, inner_batch_size, inner_steps):
 def default_slice_count(rows, inner_steps):
     """About two passes over the batch, in slices of `MINIMUM_ROWS` or more."""
     most = -(-inner_steps // 2)
-    slices = rows // MINIMUM_ROWS
-    if isinstance(slices, int):
-        return min(max(slices, 1), most)
-    return ops.clip(slices, 1, most)
+    return smaller(larger(rows // MINIMUM_ROWS, 1), most)
