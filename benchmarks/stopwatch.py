@@ -24,19 +24,17 @@ class ForwardBackward(keras.Sequential):
         plan = make_plan(self)
 
         def forward():
-            prediction = keras_private.call_model(self, x, training=True)
+            with recording(
+                local.layer for local in plan.local_layers
+            ) as records:
+                prediction = keras_private.call_model(self, x, training=True)
             loss = keras_private.compute_loss(
                 self, x=x, y=y, y_pred=prediction, training=True
             )
             keras_private.loss_tracker(self).update_state(loss)
-            return loss
+            return loss, [record.preactivation for record in records], None
 
-        with recording(local.layer for local in plan.local_layers) as records:
-            gradients, _ = backend.differentiate(
-                forward,
-                lambda: [record.preactivation for record in records],
-                plan.fallback_weights,
-            )
+        _, gradients, _ = backend.differentiate(forward, plan.fallback_weights)
         # TensorFlow leaves out of a function what it does not return.
         return self.get_metrics_result() | {
             f"gradient {i}": gradient for i, gradient in enumerate(gradients)

@@ -166,22 +166,20 @@ class AutomaticStep:
         is_due = ops.logical_and(
             step % ADAPTATION_PERIOD == 0, ops.logical_not(harmful)
         )
-        ops.cond(harmful, increase, lambda: None)
-        ops.cond(is_due, adapt, lambda: None)
+        backend.cond(harmful, increase, lambda: None)
+        backend.cond(is_due, adapt, lambda: None)
         return displacements
 
     def _curvatures(self, network, weights, directions, dtype):
         """All `Dᵢ · F Dⱼ`, and the loss."""
-        kept = []
 
         def forward():
-            kept[:] = network.forward()
-            return [point.value for point in kept[0]]
+            points, _, loss = network.forward()
+            return [point.value for point in points], loss
 
-        outputs, products = backend.jacobian_products(
+        outputs, loss, products = backend.jacobian_products(
             forward, weights, directions
         )
-        loss = kept[2]
         curved = gauss_newton_products(loss, outputs, products)
         curvatures = _pairs(
             list(zip(products, curved)),

@@ -1,7 +1,5 @@
 """Second moments of a batch, for the factors of each layer's curvature."""
 
-import types
-
 from keras import ops
 
 from keras_locoprop import backend
@@ -10,6 +8,8 @@ from keras_locoprop.counted_rows import doubted_examples
 from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.output_curvature import sampled_gradients
 from keras_locoprop.precision import in_full_precision
+from keras_locoprop.sizes import larger
+from keras_locoprop.sizes import smaller
 
 # Rows of one call that its moments are taken from. The patches of a
 # convolution's inputs are as many as its outputs, and each is a copy.
@@ -28,24 +28,25 @@ def update_moments(solver, network, matrices, seed):
         matrices: List of `local_layers.Matrix`.
         seed: `keras.random.SeedGenerator`.
     """
-    kept = types.SimpleNamespace()
 
     def forward():
-        points, kept.records, kept.loss = network.forward()
-        kept.points = points
+        points, records, loss = network.forward()
         return (
             [point.value for point in points],
-            [record.preactivation for record in kept.records],
+            [record.preactivation for record in records],
+            (points, records, loss),
         )
 
-    gradients = backend.pulled_back(
-        forward, lambda _: sampled_gradients(kept.loss, kept.points, seed)
-    )
+    def cotangents(kept):
+        points, _, loss = kept
+        return sampled_gradients(loss, points, seed)
+
+    (_, records, _), gradients = backend.pulled_back(forward, cotangents)
     solver.begin_update(network.examples)
-    doubted = doubted_examples(kept.records, network.sample_weight)
+    doubted = doubted_examples(records, network.sample_weight)
     reached = [
         (record, gradient)
-        for record, gradient in zip(kept.records, gradients)
+        for record, gradient in zip(records, gradients)
         if gradient is not None
     ]
     for matrix in matrices:
@@ -82,4 +83,4 @@ def _examples_within(gradient, units):
     for axis in range(1, gradient.ndim):
         if axis not in units:
             rows = rows * ops.shape(gradient)[axis]
-    return ops.minimum(examples, ops.maximum(MAXIMUM_ROWS // rows, 1))
+    return smaller(examples, larger(MAXIMUM_ROWS // rows, 1))

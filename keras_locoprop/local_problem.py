@@ -186,10 +186,11 @@ class LocalProblem(NamedTuple):
         for call in self.calls:
             kind, layer = call.kind, call.layer
             weights = trainable_weights(kind, layer)
-            [preactivation], [[moved]] = backend.jacobian_products(
-                lambda kind=kind, layer=layer, call=call: [
-                    kind.preactivation(layer, call.inputs)
-                ],
+            [preactivation], _, [[moved]] = backend.jacobian_products(
+                lambda kind=kind, layer=layer, call=call: (
+                    [kind.preactivation(layer, call.inputs)],
+                    None,
+                ),
                 weights,
                 [[of_weight[id(weight)] for weight in weights]],
             )

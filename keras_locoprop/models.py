@@ -4,6 +4,7 @@ import types
 
 import keras
 
+from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.plan import check_is_model
 from keras_locoprop.train_step import find_locoprop
@@ -17,10 +18,10 @@ class LocoPropTraining:
     With any other optimizer the model trains as Keras does.
     """
 
-    def train_step(self, data):
+    def train_step(self, *data):
         if find_locoprop(self.optimizer) is None:
-            return super().train_step(data)
-        return train_step(self, data)
+            return super().train_step(*data)
+        return backend.run_train_step(train_step, self, *data)
 
     def make_train_function(self, force=False):
         if find_locoprop(self.optimizer) is not None:
@@ -120,10 +121,10 @@ def prepare(model):
     if isinstance(model, LocoPropTraining):
         return model
 
-    def prepared_train_step(self, data):
+    def prepared_train_step(self, *data):
         if find_locoprop(self.optimizer) is None:
-            return type(self).train_step(self, data)
-        return train_step(self, data)
+            return type(self).train_step(self, *data)
+        return backend.run_train_step(train_step, self, *data)
 
     def make_train_function(self, force=False):
         if find_locoprop(self.optimizer) is not None:

@@ -1,7 +1,5 @@
 """LocoProp's step: a loss and a model in, moved weights out."""
 
-import types
-
 import keras
 from keras import ops
 
@@ -14,6 +12,7 @@ from keras_locoprop.precision import in_full_precision
 from keras_locoprop.tap import recording
 
 
+@backend.step_function
 def take_step(
     model, optimizer, plan, compute_loss, examples, sample_weight, network=None
 ):
@@ -25,28 +24,32 @@ def take_step(
         model: A `keras.Model`.
         optimizer: The `LocoProp` that is its optimizer, or inside of it.
         plan: `plan.Plan`.
-        compute_loss: Callable without arguments; returns the loss.
+        compute_loss: Callable without arguments; returns the loss, and
+            whatever else is wanted of the forward pass.
         examples: Scalar tensor, the number of examples in the batch.
         sample_weight: The sample weights that the loss has in it, or `None`.
         network: `Network` on the batch, where the solvers need it.
 
     Returns:
-        The loss before the step, a scalar tensor.
+        What `compute_loss` returned, before the step.
     """
     state = model.non_trainable_variables + optimizer.solver_variables
     before = [backend.snapshot(variable) for variable in state]
-    result = types.SimpleNamespace()
 
     def forward():
-        result.loss = compute_loss()
-        return model.optimizer.scale_loss(result.loss)
-
-    with recording(local.layer for local in plan.local_layers) as records:
-        record_gradients, weight_gradients = backend.differentiate(
-            forward,
-            lambda: [record.preactivation for record in records],
-            plan.fallback_weights + plan.local_weights,
+        with recording(local.layer for local in plan.local_layers) as records:
+            loss, outputs = compute_loss()
+        return (
+            model.optimizer.scale_loss(loss),
+            [record.preactivation for record in records],
+            (loss, outputs, records),
         )
+
+    (loss, outputs, records), record_gradients, weight_gradients = (
+        backend.differentiate(
+            forward, plan.fallback_weights + plan.local_weights
+        )
+    )
     fallback_gradients, local_gradients = (
         weight_gradients[: len(plan.fallback_weights)],
         weight_gradients[len(plan.fallback_weights) :],
@@ -59,7 +62,7 @@ def take_step(
     )
     solver = optimizer.state.solver
     if optimizer.state.needs_curvature:
-        ops.cond(
+        backend.cond(
             solver.is_due(optimizer.iterations),
             lambda: update_moments(
                 solver, network, plan.matrices, optimizer.state.seed
@@ -87,7 +90,7 @@ def take_step(
             displacements,
             local_gradients + fallback_gradients,
             loss_scale if scales_loss else None,
-            result.loss,
+            loss,
         )
 
     def apply(displacements):
@@ -97,7 +100,7 @@ def take_step(
                 displacements = [
                     d * ops.cast(loss_scale, d.dtype) for d in displacements
                 ]
-            model.optimizer.apply(displacements, weights)
+            backend.apply(model.optimizer, displacements, weights)
 
     def skip():
         for variable, value in zip(state, before):
@@ -107,11 +110,9 @@ def take_step(
             # A loss-scaling optimizer has to see the overflow to react to it.
             apply([d * float("nan") for d in displacements])
 
-    finite = _all_finite(
-        [result.loss, *displacements, *optimizer.volatile_variables]
-    )
-    ops.cond(finite, lambda: apply(displacements), skip)
-    return result.loss
+    finite = _all_finite([loss, *displacements, *optimizer.volatile_variables])
+    backend.cond(finite, lambda: apply(displacements), skip)
+    return loss, outputs
 
 
 def _automatic_displacements(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import keras
 
+from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.layers import layer_kind_of
 
@@ -100,7 +101,9 @@ def _tapped(layer, call):
     def tapped_call(*args, **kwargs):
         if _sink.records is None:
             return call(*args, **kwargs)
-        preactivation = kind.forward(layer, call, *args, **kwargs)
+        preactivation = backend.probe(
+            kind.forward(layer, call, *args, **kwargs)
+        )
         inputs = args[0] if args else kwargs["inputs"]
         is_masked = keras_private.mask_of(inputs) is not None
         activation = kind.core(layer).activation

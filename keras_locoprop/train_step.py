@@ -1,6 +1,5 @@
 """The train step of Keras, around LocoProp's own step."""
 
-import types
 import warnings
 
 import keras
@@ -73,26 +72,25 @@ def train_step(model, data):
         keras_private.call_model(model, x, training=False)
     if needs_observation(model):
         observe(model, x)
-    result = types.SimpleNamespace()
 
     def compute_loss():
-        result.prediction = keras_private.call_model(model, x, training=True)
+        prediction = keras_private.call_model(model, x, training=True)
         loss = keras_private.compute_loss(
             model,
             x=x,
             y=y,
-            y_pred=result.prediction,
+            y_pred=prediction,
             sample_weight=sample_weight,
             training=True,
         )
         keras_private.loss_tracker(model).update_state(
             loss, sample_weight=examples
         )
-        return loss
+        return loss, prediction
 
     plan = prepare_optimizer(model, was_called=True)
     network = Network(model, plan.local_layers, x, y, sample_weight)
-    take_step(
+    _, prediction = take_step(
         model,
         find_locoprop(model.optimizer),
         plan,
@@ -101,9 +99,7 @@ def train_step(model, data):
         sample_weight,
         network,
     )
-    return model.compute_metrics(
-        x, y, result.prediction, sample_weight=sample_weight
-    )
+    return model.compute_metrics(x, y, prediction, sample_weight=sample_weight)
 
 
 def minimize(model, compute_loss, examples, sample_weight=None):
@@ -177,9 +173,15 @@ def minimize(model, compute_loss, examples, sample_weight=None):
             "with `minimize`. Received: "
             f"solver={optimizer.solver!r}"
         )
-    return take_step(
-        model, optimizer, plan, compute_loss, examples, sample_weight
+    loss, _ = take_step(
+        model,
+        optimizer,
+        plan,
+        lambda: (compute_loss(), None),
+        examples,
+        sample_weight,
     )
+    return loss
 
 
 def _number_of_examples(x):

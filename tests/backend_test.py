@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 from keras_locoprop import backend
 
@@ -17,7 +18,9 @@ from keras_locoprop import backend
 )
 def test_fused_update_is_the_optimizer_s_own(settings, dtype):
     plain = keras.optimizers.RMSprop(0.1, **settings)
-    fused = backend.fused_class(plain).from_config(plain.get_config())
+    fused_class, is_fused = backend.update_class(plain)
+    assert is_fused
+    fused = fused_class.from_config(plain.get_config())
     start = np.random.normal(size=(4, 3))
     weights = [keras.Variable(start, dtype=dtype) for _ in range(2)]
     for _ in range(5):
@@ -41,7 +44,7 @@ def test_fused_update_is_the_optimizer_s_own(settings, dtype):
     ids=["without momentum", "centered", "adam", "subclass"],
 )
 def test_what_has_no_fused_update(optimizer):
-    assert backend.fused_class(optimizer) is None
+    assert backend.update_class(optimizer) == (type(optimizer), False)
 
 
 def test_snapshot_stays_when_the_variable_moves():
@@ -67,15 +70,15 @@ def test_gradient():
 def test_differentiate():
     weight = keras.Variable([2.0])
     unused = keras.Variable([2.0])
-    recorded = []
 
     def forward():
-        recorded.append(weight * 3.0)
-        return tf.reduce_sum(recorded[0] ** 2)
+        tripled = backend.probe(weight * 3.0)
+        return ops.sum(tripled**2), [tripled], {"kept": tripled + 1.0}
 
-    of_tensors, of_weights = backend.differentiate(
-        forward, lambda: recorded, [weight, unused]
+    kept, of_tensors, of_weights = backend.differentiate(
+        forward, [weight, unused]
     )
+    np.testing.assert_allclose(kept["kept"], [7.0])
     np.testing.assert_allclose(of_tensors, [[12.0]])
     np.testing.assert_allclose(of_weights[0], [36.0])
     assert of_weights[1] is None

@@ -1,43 +1,48 @@
-"""The one place where a framework is named."""
+"""The one place where a framework is named.
+
+Each backend of Keras that is served has a folder here, with the same functions
+in the same files. What each function does is said in `tensorflow`; the others
+differ in how.
+"""
+
+import importlib
 
 import keras
 
-if keras.backend.backend() == "tensorflow":
-    from keras_locoprop.backend.tensorflow import cholesky
-    from keras_locoprop.backend.tensorflow import compiled
-    from keras_locoprop.backend.tensorflow import differentiate
-    from keras_locoprop.backend.tensorflow import gradient
-    from keras_locoprop.backend.tensorflow import replicas
-    from keras_locoprop.backend.tensorflow import rows
-    from keras_locoprop.backend.tensorflow import snapshot
-    from keras_locoprop.backend.tensorflow import vector_jacobian_product
-    from keras_locoprop.backend.tensorflow_optimizers import fused_class
-    from keras_locoprop.backend.tensorflow_products import (
-        function_vector_product,
-    )
-    from keras_locoprop.backend.tensorflow_products import hessian_products
-    from keras_locoprop.backend.tensorflow_products import jacobian_products
-    from keras_locoprop.backend.tensorflow_products import pulled_back
-else:
-    raise ImportError(
-        "keras_locoprop runs on the TensorFlow backend of Keras. "
-        f"Received: keras.backend.backend()={keras.backend.backend()!r}. "
-        "Set the environment variable KERAS_BACKEND=tensorflow before Keras "
-        "is imported."
-    )
+FUNCTIONS = {
+    "differentiation": (
+        "differentiate",
+        "gradient",
+        "probe",
+        "pulled_back",
+        "vector_jacobian_product",
+    ),
+    "optimizers": ("apply", "update_class"),
+    "products": (
+        "function_vector_product",
+        "hessian_products",
+        "jacobian_products",
+    ),
+    "steps": (
+        "compiled",
+        "cond",
+        "replicas",
+        "run_train_step",
+        "step_function",
+    ),
+    "tensors": ("cholesky", "rows", "snapshot"),
+}
+_SERVED = ("tensorflow",)
 
-__all__ = [
-    "cholesky",
-    "compiled",
-    "differentiate",
-    "function_vector_product",
-    "fused_class",
-    "gradient",
-    "hessian_products",
-    "jacobian_products",
-    "pulled_back",
-    "replicas",
-    "rows",
-    "snapshot",
-    "vector_jacobian_product",
-]
+if keras.backend.backend() not in _SERVED:
+    raise ImportError(
+        f"keras_locoprop runs on the backends {', '.join(_SERVED)} of Keras. "
+        f"Received: keras.backend.backend()={keras.backend.backend()!r}. "
+        "Set the environment variable KERAS_BACKEND to one of them before "
+        "Keras is imported."
+    )
+for _file, _names in FUNCTIONS.items():
+    _module = importlib.import_module(
+        f"{__name__}.{keras.backend.backend()}.{_file}"
+    )
+    globals().update({name: getattr(_module, name) for name in _names})

@@ -20,8 +20,7 @@ def copy_with_rate(optimizer, rate, rate_factor):
     Returns:
         Tuple `(copy, is_fused)`; a fused one passes over memory once by itself.
     """
-    fused_class = backend.fused_class(optimizer)
-    base = fused_class or type(optimizer)
+    base, is_fused = backend.update_class(optimizer)
 
     class WithRateFactor(base):
         def update_step(self, gradient, variable, learning_rate):
@@ -30,7 +29,7 @@ def copy_with_rate(optimizer, rate, rate_factor):
             super().update_step(gradient, variable, rate)
 
     config = optimizer.get_config() | {"learning_rate": rate}
-    return WithRateFactor.from_config(config), fused_class is not None
+    return WithRateFactor.from_config(config), is_fused
 
 
 def displacements(weights, starts):

@@ -27,13 +27,25 @@ class FusedRMSprop(keras.optimizers.RMSprop):
         )
 
 
-def fused_class(optimizer):
-    """The class with a fused update that can stand in for `optimizer`, if any.
+def apply(optimizer, gradients, weights):
+    """`optimizer.apply`, be it one that scales the loss."""
+    optimizer.apply(gradients, weights)
 
-    A subclass of a Keras optimizer is left alone: it may update differently.
+
+def update_class(optimizer):
+    """The class that updates weights as a Keras optimizer does.
+
+    It can be subclassed by `update_step`. A subclass of a Keras optimizer is
+    left alone: it may update differently.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`.
+
+    Returns:
+        Tuple `(class, is_fused)`; a fused one passes over memory once by
+        itself.
     """
-    if type(optimizer) is not keras.optimizers.RMSprop:
-        return None
-    if optimizer.centered or not optimizer.momentum:
-        return None
-    return FusedRMSprop
+    is_plain = type(optimizer) is keras.optimizers.RMSprop
+    if is_plain and optimizer.momentum and not optimizer.centered:
+        return FusedRMSprop, True
+    return type(optimizer), False

@@ -11,18 +11,19 @@ def jacobian_products(forward, weights, directions):
     mode, for every operation that has a second derivative.
 
     Args:
-        forward: Callable without arguments; returns a list of tensors.
+        forward: Callable without arguments; returns `(outputs, kept)`: a list
+            of tensors, and a structure with whatever else is wanted of it.
         weights: List of `keras.Variable`s.
         directions: List of directions, each a list aligned with `weights`, of
             tensors, or `None` for a weight that stays.
 
     Returns:
-        Tuple `(outputs, products)`: what `forward` returned, and for each
+        Tuple `(outputs, kept, products)`: what `forward` returned, and for each
         direction the list of tensors `Jv`, aligned with the outputs.
     """
     values = [weight.value for weight in weights]
     with tf.GradientTape() as inner:
-        outputs = forward()
+        outputs, kept = forward()
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
     ) as outer:
@@ -49,7 +50,7 @@ def jacobian_products(forward, weights, directions):
                 unconnected_gradients="zero",
             )
         )
-    return outputs, products
+    return outputs, kept, products
 
 
 def hessian_products(function, points, directions):
@@ -91,21 +92,3 @@ def function_vector_product(function, point, vector):
         tape.watch(point)
         output = function(point)
     return tape.gradient(output, point, output_gradients=vector)
-
-
-def pulled_back(forward, cotangents):
-    """Differentiates outputs with cotangents that depend on the outputs.
-
-    Args:
-        forward: Callable without arguments; returns `(outputs, tensors)`, two
-            lists of tensors.
-        cotangents: Callable that maps the outputs to a list of tensors aligned
-            with them.
-
-    Returns:
-        List of tensors: `Σ cotangent · ∂output/∂tensor` for each of `tensors`,
-        or `None` where no output depends on it.
-    """
-    with tf.GradientTape() as tape:
-        outputs, tensors = forward()
-    return tape.gradient(outputs, tensors, output_gradients=cotangents(outputs))

@@ -1,0 +1,1 @@
+"""TensorFlow: a step is one graph, differentiated by tapes."""

@@ -1,0 +1,54 @@
+"""TensorFlow: the frame of a step."""
+
+import tensorflow as tf
+from keras import ops
+
+
+def run_train_step(step, model, data):
+    """Runs a step as what Keras calls `train_step`.
+
+    Args:
+        step: Callable that maps a model and a batch to a dict of metrics. It
+            assigns the model's variables.
+        model: A `keras.Model`.
+        data: What Keras passes to `train_step`; on some backends more than one
+            argument.
+
+    Returns:
+        What Keras expects of `train_step`.
+    """
+    return step(model, data)
+
+
+def step_function(function):
+    """Decorates the function that takes a step, whoever calls it.
+
+    What is not within `differentiate` and the like is not differentiated.
+    """
+    return function
+
+
+def cond(predicate, if_true, if_false):
+    """Runs one of two functions without arguments, which assign variables.
+
+    Args:
+        predicate: Scalar tensor.
+        if_true: Callable. What it returns is of no account.
+        if_false: Likewise.
+    """
+    ops.cond(predicate, if_true, if_false)
+
+
+def compiled(function):
+    """Compiles a function of tensors that is called many times in one step.
+
+    Its elementwise arithmetic is fused by XLA into one pass over memory each.
+    """
+    if tf.executing_eagerly():
+        return function
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+def replicas():
+    """How many copies of the model a distribution strategy trains at once."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
