@@ -4,6 +4,9 @@ A test calls each of them by name, so that a Keras release that moves one is
 noticed there first.
 """
 
+import keras
+from keras.src.backend import in_stateless_scope
+from keras.src.backend.common.masking import get_keras_mask
 from keras.src.models.functional import Functional
 from keras.src.models.model import functional_init_arguments
 
@@ -14,9 +17,13 @@ __all__ = [
     "compute_loss",
     "direct_sublayers",
     "functional_init_arguments",
+    "in_stateless_scope",
     "loss_tracker",
     "mask_of",
+    "optimized_variables",
+    "plain_optimizer_class",
     "rmsprop_slots",
+    "stored_value",
     "track_variable",
     "variable_index",
 ]
@@ -51,13 +58,33 @@ def loss_tracker(model):
 
 def mask_of(tensor):
     """The mask that Keras attached to a tensor, if any."""
-    return getattr(tensor, "_keras_mask", None)
+    return get_keras_mask(tensor)
+
+
+def optimized_variables(optimizer):
+    """The variables that an optimizer was built for, in order."""
+    return optimizer._trainable_variables
+
+
+def plain_optimizer_class(optimizer):
+    """The class that Keras derived its optimizer for PyTorch from."""
+    return next(
+        each
+        for each in type(optimizer).__mro__
+        if issubclass(each, keras.optimizers.Optimizer)
+        and not hasattr(each, "_parallel_update_step")
+    )
 
 
 def rmsprop_slots(optimizer, variable):
     """The mean square and the momentum that RMSprop keeps of a variable."""
     index = variable_index(optimizer, variable)
     return optimizer._velocities[index], optimizer._momentums[index]
+
+
+def stored_value(variable):
+    """The value that a variable has outside of stateless scopes."""
+    return variable._value
 
 
 def track_variable(optimizer, variable):

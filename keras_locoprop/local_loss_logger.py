@@ -5,6 +5,7 @@ import re
 import keras
 from keras import ops
 
+from keras_locoprop import backend
 from keras_locoprop.local_problem import mean_loss
 from keras_locoprop.solvers import at_displaced_weights
 from keras_locoprop.train_step import find_locoprop
@@ -55,20 +56,18 @@ class LocalLossLogger(keras.callbacks.Callback):
     def __init__(self, layers=None):
         super().__init__()
         self.layers = layers
-        self._means = {}
+        self._means = backend.Means()
 
     def on_train_begin(self, logs=None):
         self._observe_with(self._observe)
 
     def on_epoch_begin(self, epoch, logs=None):
-        for mean in self._means.values():
-            mean.reset_state()
+        self._means.reset()
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is None or self._optimizer() is None:
             return
-        for name, mean in self._means.items():
-            logs[name] = float(mean.result())
+        logs.update(self._means.results())
         logs["skipped_steps"] = int(self._optimizer().skipped_steps)
 
     def on_train_end(self, logs=None):
@@ -103,14 +102,13 @@ class LocalLossLogger(keras.callbacks.Callback):
         )
 
     def _update(self, name, value):
-        if name not in self._means:
-            self._means[name] = keras.metrics.Mean()
         # A step that is skipped has nothing to report.
         is_finite = ops.isfinite(value)
         value = ops.cast(value, "float32")
-        self._means[name].update_state(
+        self._means.update(
+            name,
             ops.where(is_finite, value, 0.0),
-            sample_weight=ops.cast(is_finite, "float32"),
+            ops.cast(is_finite, "float32"),
         )
 
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_locoprop import keras_private
 from keras_locoprop.automatic_step import AutomaticStep
 from keras_locoprop.solvers import WITHOUT_RATE
 from keras_locoprop.solvers import FallbackSolver
@@ -134,6 +135,13 @@ class OptimizerState:
             ]
         if self.local_indices is None:
             return
+        if keras_private.in_stateless_scope():
+            raise ValueError(
+                "`model` must be a `keras_locoprop.Model` or "
+                "`keras_locoprop.Sequential` where its train step is "
+                "stateless: the optimizer's state has to exist before the "
+                "first step. Received: a model of another class."
+            )
         local = set(self.local_indices)
         self.solver.build(
             [w for i, w in enumerate(self._weights) if i in local],

@@ -1,6 +1,27 @@
 import keras
 import pytest
 
+BACKEND = keras.backend.backend()
+
+
+def pytest_ignore_collect(collection_path):
+    """Elsewhere than on TensorFlow files without the core are not imported."""
+    if BACKEND != "tensorflow" and collection_path.name.endswith("_test.py"):
+        return "mark.backends" not in collection_path.read_text() or None
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    """Skips what is not for this backend, and says why."""
+    for item in items:
+        for exception in item.iter_markers("not_on"):
+            if BACKEND in exception.args:
+                reason = f"not on {BACKEND}: {exception.kwargs['reason']}"
+                item.add_marker(pytest.mark.skip(reason=reason))
+        if BACKEND != "tensorflow" and not item.get_closest_marker("backends"):
+            reason = f"on {BACKEND} only tests marked `backends` run"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
 
 @pytest.fixture(autouse=True)
 def seed():
@@ -18,6 +39,22 @@ def float64():
     policy = keras.config.dtype_policy()
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
+    _allow_double_precision(True)
     yield
+    _allow_double_precision(False)
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(policy)
+
+
+def _allow_double_precision(allowed):
+    """Elsewhere than on TensorFlow Keras promotes it to single precision."""
+    if BACKEND == "tensorflow":
+        return
+    from keras.src.backend.common import dtypes
+
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64" if allowed else "float32"
+    if BACKEND == "jax":
+        import jax
+
+        # JAX has none unless it is told to.
+        jax.config.update("jax_enable_x64", allowed)

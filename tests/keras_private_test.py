@@ -2,9 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 from keras_locoprop import keras_private
+
+pytestmark = pytest.mark.backends
 
 
 def make_model():
@@ -78,8 +81,11 @@ def test_loss_tracker():
 def test_rmsprop_slots():
     variable = keras.Variable([1.0, 2.0])
     optimizer = keras.optimizers.RMSprop(0.5, rho=0.0, momentum=0.5)
-    optimizer.apply([np.array([3.0, -4.0], "float32")], [variable])
-    mean_square, momentum = keras_private.rmsprop_slots(optimizer, variable)
+    optimizer.apply([keras.ops.convert_to_tensor([3.0, -4.0])], [variable])
+    mean_square, momentum = (
+        keras.ops.convert_to_numpy(slot)
+        for slot in keras_private.rmsprop_slots(optimizer, variable)
+    )
     np.testing.assert_allclose(mean_square, [9.0, 16.0])
     np.testing.assert_allclose(momentum, [0.5, -0.5], rtol=1e-5)
 
@@ -98,3 +104,27 @@ def test_variable_index():
     optimizer.build(variables)
     for index, variable in enumerate(variables):
         assert keras_private.variable_index(optimizer, variable) == index
+
+
+def test_optimized_variables():
+    variables = [keras.Variable([1.0]), keras.Variable([2.0])]
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(variables)
+    optimized = keras_private.optimized_variables(optimizer)
+    assert all(a is b for a, b in zip(optimized, variables, strict=True))
+
+
+def test_plain_optimizer_class():
+    optimizer = keras.optimizers.Adam()
+    plain = keras_private.plain_optimizer_class(optimizer)
+    assert plain is keras.optimizers.Adam
+
+
+def test_stateless_scope():
+    variable = keras.Variable([1.0])
+    assert not keras_private.in_stateless_scope()
+    with keras.StatelessScope():
+        assert keras_private.in_stateless_scope()
+        variable.assign([2.0])
+        stored = keras_private.stored_value(variable)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(stored), [1.0])

@@ -17,6 +17,7 @@ FUNCTIONS = {
         "pulled_back",
         "vector_jacobian_product",
     ),
+    "means": ("Means",),
     "optimizers": ("apply", "update_class"),
     "products": (
         "function_vector_product",
@@ -30,9 +31,9 @@ FUNCTIONS = {
         "run_train_step",
         "step_function",
     ),
-    "tensors": ("cholesky", "rows", "snapshot"),
+    "tensors": ("cholesky", "rows", "snapshot", "widest_float"),
 }
-_SERVED = ("tensorflow",)
+_SERVED = ("tensorflow", "jax", "torch")
 
 if keras.backend.backend() not in _SERVED:
     raise ImportError(

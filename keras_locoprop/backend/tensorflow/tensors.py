@@ -1,7 +1,6 @@
 """TensorFlow: single operations."""
 
 import tensorflow as tf
-from keras import ops
 
 
 def snapshot(variable):
@@ -16,4 +15,10 @@ def rows(tensor, start, size):
 
 def cholesky(matrix):
     """The lower factor; not finite where there is none."""
-    return ops.cholesky(matrix)
+    # Keras's own raises, and a batch that is not finite is to be skipped.
+    return tf.linalg.cholesky(matrix)
+
+
+def widest_float():
+    """The name of the most precise floating type that there is."""
+    return "float64"

@@ -1,8 +1,9 @@
+"""What is peculiar to TensorFlow: fused updates, graphs within graphs."""
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import ops
 
 from keras_locoprop import backend
 
@@ -59,29 +60,6 @@ def test_snapshot_stays_when_the_variable_moves():
 
     variable = keras.Variable(np.zeros((2, 2), "float32"))
     np.testing.assert_array_equal(difference(), np.full((2, 2), 2.0))
-
-
-def test_gradient():
-    variable = keras.Variable([1.0, -2.0])
-    gradient = backend.gradient(keras.regularizers.L2(0.5), variable)
-    np.testing.assert_allclose(gradient, [1.0, -2.0])
-
-
-def test_differentiate():
-    weight = keras.Variable([2.0])
-    unused = keras.Variable([2.0])
-
-    def forward():
-        tripled = backend.probe(weight * 3.0)
-        return ops.sum(tripled**2), [tripled], {"kept": tripled + 1.0}
-
-    kept, of_tensors, of_weights = backend.differentiate(
-        forward, [weight, unused]
-    )
-    np.testing.assert_allclose(kept["kept"], [7.0])
-    np.testing.assert_allclose(of_tensors, [[12.0]])
-    np.testing.assert_allclose(of_weights[0], [36.0])
-    assert of_weights[1] is None
 
 
 def test_compiled_function_gives_the_same():

@@ -1,0 +1,1 @@
+"""JAX: a step is one function of arrays, without side effects."""

@@ -1,0 +1,1 @@
+"""PyTorch: a step runs eagerly, differentiated by autograd."""
