@@ -8,6 +8,8 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocoProp
 
+pytestmark = pytest.mark.backends
+
 FEATURES, TIME, EXAMPLES = 4, 6, 24
 
 

@@ -8,6 +8,8 @@ from keras_locoprop import coverage
 from keras_locoprop.local_layers import groups_by_weights
 from keras_locoprop.plan import make_plan
 
+pytestmark = pytest.mark.backends
+
 
 class Block(layers.Layer):
     """A layer that holds others and a weight of its own."""

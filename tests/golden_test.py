@@ -28,9 +28,10 @@ NAMES = [
     for variant in ("M", "S")
     for activation in ("tanh", "relu")
 ]
-pytestmark = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason="no recorded runs here"
-)
+pytestmark = [
+    pytest.mark.backends,
+    pytest.mark.skipif(not GOLDEN.is_dir(), reason="no recorded runs here"),
+]
 
 ROWS = 16
 VARIANTS = {"M": "matching", "S": "squared"}
@@ -109,7 +110,7 @@ def make_model(golden):
     model.optimizer.build(model.trainable_variables)
     for variable in model.optimizer.variables:
         if "velocity" in variable.path:
-            variable.assign(keras.ops.full_like(variable, INITIAL_MEAN_SQUARE))
+            variable.assign(keras.ops.full(variable.shape, INITIAL_MEAN_SQUARE))
     return model
 
 

@@ -9,6 +9,8 @@ import keras_locoprop
 from keras_locoprop import LocalLossLogger
 from keras_locoprop import LocoProp
 
+pytestmark = pytest.mark.backends
+
 FEATURES, EXAMPLES = 4, 24
 
 

@@ -17,6 +17,8 @@ from tests.small_models import compiled
 from tests.small_models import make_data
 from tests.small_models import weights_after_fit
 
+pytestmark = pytest.mark.backends
+
 
 @pytest.fixture
 def data():

@@ -10,6 +10,8 @@ from keras_locoprop import LocoProp
 from keras_locoprop.network import Network
 from keras_locoprop.plan import make_plan
 
+pytestmark = pytest.mark.backends
+
 
 def make():
     inputs = keras.Input((4,))

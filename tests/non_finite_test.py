@@ -8,6 +8,8 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocoProp
 
+pytestmark = pytest.mark.backends
+
 
 def make_model(learning_rate=None, **options):
     model = keras_locoprop.Sequential(

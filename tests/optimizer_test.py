@@ -10,6 +10,8 @@ from keras_locoprop import LocoProp
 from keras_locoprop import Sequential
 from keras_locoprop.configuration import default_inner_optimizer
 
+pytestmark = pytest.mark.backends
+
 
 @pytest.mark.parametrize(
     ("argument", "value"),

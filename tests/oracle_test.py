@@ -15,6 +15,8 @@ from tests import oracle
 from tests import twins
 from tests.twins import Run
 
+pytestmark = pytest.mark.backends
+
 ABSOLUTE = {"gradient_scaling": "absolute"}
 SQUARED = {"variant": "squared"}
 MOMENTUM = ("SGD", {"momentum": 0.875})
@@ -94,10 +96,6 @@ RUNS = {
         inner_optimizer=ADAM,
         locoprop=SQUARED | {"inner_steps": 6, "inner_batch_size": "all"},
     ),
-    "matching_saturating": Run(
-        ((4, "relu6"), (4, "hard_sigmoid"), (2, "exponential")),
-        locoprop=ABSOLUTE | {"inner_steps": 3, "inner_batch_size": "all"},
-    ),
     "matching_softmax_within": Run(
         ((4, "softmax"), (5, "tanh"), (3, "softmax")),
         inner_optimizer=MOMENTUM,
@@ -164,8 +162,7 @@ DEPARTURES = {
     },
     "no_bias": {"layer_options": {"use_bias": False}},
     "eager": {"compile_options": {"run_eagerly": True}},
-    "xla": {"compile_options": {"jit_compile": True}},
-    "steps_per_execution": {"compile_options": {"steps_per_execution": 2}},
+    "compiled": {"compile_options": {"jit_compile": True}},
 }
 
 
@@ -215,6 +212,21 @@ def assert_agreement(run, **tolerance):
 
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 def test_agreement(run, float64):
+    assert_agreement(run, rtol=1e-9, atol=1e-11)
+
+
+def test_agreement_of_saturating_layers(float64):
+    run = Run(
+        ((4, "relu6"), (4, "hard_sigmoid"), (2, "exponential")),
+        locoprop=ABSOLUTE | {"inner_steps": 3, "inner_batch_size": "all"},
+    )
+    # PyTorch holds the slope of hard_sigmoid in single precision.
+    assert_agreement(run, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.not_on("torch", reason="Keras takes one step at a time there")
+def test_agreement_of_several_steps_per_execution(float64):
+    run = dataclasses.replace(BASE, compile_options={"steps_per_execution": 2})
     assert_agreement(run, rtol=1e-9, atol=1e-11)
 
 
@@ -293,7 +305,7 @@ def test_no_step_at_a_stationary_point(variant, scaling, float64):
     x, y, _ = twins.make_data(run)
     model = twins.make_model(run)
     for variable in model.layers[-1].variables:
-        variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(np.zeros(variable.shape))
     before = model.get_weights()
     model.fit(x, 0.0 * y, batch_size=run.batch_size, shuffle=False, verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):

@@ -11,6 +11,8 @@ from keras_locoprop.output_curvature import output_point
 from keras_locoprop.output_curvature import sampled_gradients
 from keras_locoprop.tap import Record
 
+pytestmark = pytest.mark.backends
+
 ROWS, UNITS = 20_000, 3
 
 

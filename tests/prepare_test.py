@@ -19,6 +19,8 @@ from tests.small_models import make_data
 from tests.small_models import stack
 from tests.small_models import weights_after_fit
 
+pytestmark = pytest.mark.backends
+
 
 @pytest.fixture
 def data():

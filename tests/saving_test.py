@@ -61,6 +61,7 @@ def make_stack():
     )
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("arguments", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_resumed_training_is_bit_equal(arguments, data, tmp_path):
     model = compiled(make_stack, LocoProp(**arguments))
@@ -77,6 +78,7 @@ def test_resumed_training_is_bit_equal(arguments, data, tmp_path):
     assert_equal_weights(model, resumed)
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize(
     "name",
     [name for name in MODELS if "subclass" not in name],
@@ -96,6 +98,7 @@ def test_every_kind_of_model_resumes(name, data, tmp_path):
     assert_equal_weights(model, resumed)
 
 
+@pytest.mark.backends
 def test_weights_and_state_of_a_subclassed_model(data, tmp_path):
     model = compiled(Subclassed)
     fit(model, data)
@@ -110,6 +113,7 @@ def test_weights_and_state_of_a_subclassed_model(data, tmp_path):
     assert_equal_weights(model, resumed)
 
 
+@pytest.mark.backends
 def test_saved_before_training(data, tmp_path):
     model = compiled(make_stack)
     model.save(tmp_path / "model.keras")
@@ -119,6 +123,7 @@ def test_saved_before_training(data, tmp_path):
     assert_equal_weights(model, loaded)
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("name", ["sequential_built", "functional"])
 def test_clone(name, data):
     model = compiled(MODELS[name])
@@ -133,6 +138,7 @@ def test_clone(name, data):
     assert_equal_weights(model, clone)
 
 
+@pytest.mark.backends
 def test_pickle(data):
     model = compiled(make_stack)
     fit(model, data)

@@ -18,7 +18,7 @@ from tests.equivalence import random_arrays
 from tests.topologies import TOPOLOGIES
 from tests.topologies import dense_stack
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.backends, pytest.mark.usefixtures("float64")]
 
 
 # Each stack is one network; every activation is applied to what the last gave.

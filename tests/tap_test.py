@@ -6,6 +6,8 @@ import pytest
 
 from keras_locoprop.tap import recording
 
+pytestmark = pytest.mark.backends
+
 
 @pytest.fixture
 def layer():

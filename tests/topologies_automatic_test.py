@@ -8,6 +8,8 @@ from keras_locoprop import LocoProp
 from tests.equivalence import random_arrays
 from tests.topologies import TOPOLOGIES
 
+pytestmark = pytest.mark.backends
+
 
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_it_lowers_the_loss(name):

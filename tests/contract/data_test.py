@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.contract.models import BATCH_SIZE
 from tests.contract.models import BATCHES
@@ -13,6 +12,8 @@ from tests.contract.models import assert_other_weights
 from tests.contract.models import assert_same_weights
 from tests.contract.models import make_data
 from tests.contract.models import make_model
+
+pytestmark = pytest.mark.backends
 
 EPOCHS = 2
 
@@ -70,6 +71,7 @@ def by_generator(model, data):
 
 
 def by_tensorflow_dataset(model, data):
+    tf = pytest.importorskip("tensorflow")
     dataset = tf.data.Dataset.from_tensor_slices(data).batch(BATCH_SIZE)
     model.fit(dataset, epochs=EPOCHS, shuffle=False, verbose=0)
 

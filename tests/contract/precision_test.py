@@ -16,6 +16,8 @@ from tests.contract.models import fit
 from tests.contract.models import make_data
 from tests.contract.models import make_model
 
+pytestmark = pytest.mark.backends
+
 
 @pytest.fixture
 def policy(request):

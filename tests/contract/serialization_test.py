@@ -7,7 +7,6 @@ import pickle
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import keras_locoprop
 from keras_locoprop import LocoProp
@@ -16,6 +15,8 @@ from tests.contract.models import assert_other_weights
 from tests.contract.models import assert_same_weights
 from tests.contract.models import fit
 from tests.contract.models import make_model
+
+pytestmark = pytest.mark.backends
 
 
 def scaled(optimizer):
@@ -62,6 +63,8 @@ def by_lists_of_weights(model, make, folder):
 
 
 def by_tensorflow_checkpoint(model, make, folder):
+    import tensorflow as tf
+
     def checkpoint(model):
         return tf.train.Checkpoint(model=model, optimizer=model.optimizer)
 
@@ -80,7 +83,13 @@ def by_tensorflow_checkpoint(model, make, folder):
         ("own", by_deepcopy),
         ("own", by_weights_file),
         ("own", by_lists_of_weights),
-        ("own", by_tensorflow_checkpoint),
+        pytest.param(
+            "own",
+            by_tensorflow_checkpoint,
+            marks=pytest.mark.not_on(
+                "jax", "torch", reason="TensorFlow keeps its own variables"
+            ),
+        ),
         ("prepared", by_deepcopy),
         ("prepared", by_weights_file),
         ("average", by_saving),

@@ -8,6 +8,8 @@ from keras import layers
 from keras_locoprop.losses import is_activation_layer
 from keras_locoprop.losses import matching_loss_of
 
+pytestmark = pytest.mark.backends
+
 LAYERS = {
     "relu": lambda: layers.ReLU(),
     "relu_bounded": lambda: layers.ReLU(max_value=1.5),

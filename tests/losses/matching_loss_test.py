@@ -6,6 +6,8 @@ from keras import ops
 from keras_locoprop import losses
 from keras_locoprop import register_matching_loss
 
+pytestmark = pytest.mark.backends
+
 NAMES = [
     "elu",
     "exponential",

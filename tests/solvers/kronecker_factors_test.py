@@ -6,6 +6,8 @@ import pytest
 
 from keras_locoprop.solvers.kronecker_factors import KroneckerFactors
 
+pytestmark = pytest.mark.backends
+
 INPUTS, UNITS, ROWS, EXAMPLES = 5, 3, 40, 20
 
 
