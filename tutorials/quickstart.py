@@ -168,9 +168,9 @@ print(keras_locoprop.coverage(models["LocoProp"]))
 ## Training
 
 The clock runs while batches are trained and stands still while the test digits
-are evaluated. Nor does it count the first step, in which TensorFlow compiles;
-that is printed on its own. The same seed before each `fit` gives both the same
-order of batches.
+are evaluated. Nor does it count the first step, which is compiled on most
+backends; that is printed on its own. The same seed before each `fit` gives both
+the same order of batches.
 """
 
 
@@ -246,8 +246,9 @@ for name, model in models.items():
     )
     print(f"{name:10}" + "".join(f"{cell:12.1f}" for cell in cells))
 print(
-    f"Losses per digit in nats, after {EPOCHS} epochs. Seconds of training,\n"
-    "without evaluation and without the first step, which compiles."
+    f"Losses per digit in nats, after {EPOCHS} epochs, on "
+    f"{keras.backend.backend()}. Seconds of\n"
+    "training, without evaluation and without the first step, which compiles."
 )
 
 """
