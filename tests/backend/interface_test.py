@@ -41,6 +41,13 @@ def test_gradient():
     np.testing.assert_allclose(gradient, [1.0, -2.0])
 
 
+def test_gradient_of_a_constant():
+    gradient = backend.gradient(
+        lambda value: ops.convert_to_tensor(3.0), keras.Variable([1.0, -2.0])
+    )
+    np.testing.assert_allclose(gradient, [0.0, 0.0])
+
+
 def test_differentiate():
     weight, unused = keras.Variable([2.0]), keras.Variable([2.0])
     other = keras.Variable([0.0], trainable=False)

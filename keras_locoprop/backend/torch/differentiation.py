@@ -36,6 +36,9 @@ def gradient(function, variable):
     value = variable.value.detach().requires_grad_()
     with torch.enable_grad():
         result = function(value)
+    if not result.requires_grad:
+        # It does not depend on the variable.
+        return torch.zeros_like(value)
     return torch.autograd.grad(result, value, materialize_grads=True)[0]
 
 
