@@ -35,6 +35,7 @@ class Record(NamedTuple):
 
 class _Sink(threading.local):
     records = None
+    trace = None
 
 
 _sink = _Sink()
@@ -52,7 +53,9 @@ def recording(layers):
     records its result, and applies the activation. Keras has resolved masks,
     autocasting and `training` by then, and nothing is tracked or serialized.
     The wrapper of a layer stays for as long as any thread records it; records
-    go to the thread that opened the context.
+    go to the thread that opened the context. Calls within a loop, a condition
+    or a compiled function of the model's own are left out: nothing of them can
+    be kept.
 
     Args:
         layers: Iterable of layers that have a `LayerKind`.
@@ -60,15 +63,15 @@ def recording(layers):
     Yields:
         The list of `Record`s, filled as the layers are called.
     """
-    records, outer_records = [], _sink.records
+    records, outer = [], (_sink.records, _sink.trace)
     layers = list(layers)
     for layer in layers:
         _install(layer)
-    _sink.records = records
+    _sink.records, _sink.trace = records, backend.current_trace()
     try:
         yield records
     finally:
-        _sink.records = outer_records
+        _sink.records, _sink.trace = outer
         for layer in layers:
             _remove(layer)
 
@@ -99,7 +102,7 @@ def _tapped(layer, call):
     kind = layer_kind_of(layer)
 
     def tapped_call(*args, **kwargs):
-        if _sink.records is None:
+        if _sink.records is None or backend.current_trace() != _sink.trace:
             return call(*args, **kwargs)
         preactivation = backend.probe(
             kind.forward(layer, call, *args, **kwargs)

@@ -3,13 +3,14 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 from keras import ops
 
 import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop import coverage
+
+pytestmark = pytest.mark.backends
 
 FEATURES, EXAMPLES = 4, 32
 
@@ -38,9 +39,24 @@ class InCondition(Block):
 
 
 class InOwnGraph(Block):
-    @tf.function
     def call(self, inputs):
-        return self.dense(inputs)
+        return compiled(lambda inputs: self.dense(inputs))(inputs)
+
+
+def compiled(function):
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function)
+
+
+blocks = pytest.mark.parametrize("block", [InCondition, InOwnGraph])
+elsewhere_than_on_torch = pytest.mark.not_on(
+    "torch", reason="it runs conditions as they are written"
+)
 
 
 class TiedDecoder(layers.Layer):
@@ -60,7 +76,8 @@ def make_model(block, **arguments):
     return model
 
 
-@pytest.mark.parametrize("block", [InCondition, InOwnGraph])
+@blocks
+@elsewhere_than_on_torch
 def test_a_layer_that_cannot_be_recorded_gets_an_error(block, x):
     model = make_model(block())
     before = model.get_weights()
@@ -69,7 +86,8 @@ def test_a_layer_that_cannot_be_recorded_gets_an_error(block, x):
     np.testing.assert_equal(model.get_weights(), before)
 
 
-@pytest.mark.parametrize("block", [InCondition, InOwnGraph])
+@blocks
+@elsewhere_than_on_torch
 def test_excluded_it_trains(block, x):
     model = make_model(block(), exclude=["inside"])
     before = model.get_weights()

@@ -27,6 +27,7 @@ FUNCTIONS = {
     "steps": (
         "compiled",
         "cond",
+        "current_trace",
         "replicas",
         "run_train_step",
         "step_function",

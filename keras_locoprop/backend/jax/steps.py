@@ -4,9 +4,13 @@ Keras hands the values of all variables to the step, and takes them back. In
 between they are in a scope, where they are read and assigned as elsewhere.
 """
 
+import functools
+
 import jax
 from jax import numpy as jnp
+from jax.extend import core
 
+from keras_locoprop import keras_private
 from keras_locoprop.backend.jax.scopes import Scope
 
 
@@ -26,7 +30,20 @@ def run_train_step(step, model, state, data):
 
 
 def step_function(function):
-    return function
+    @functools.wraps(function)
+    def checked(*args, **kwargs):
+        # A compiled function makes tracers even of constants.
+        is_compiled = isinstance(jnp.zeros(()), jax.core.Tracer)
+        if is_compiled and not keras_private.in_stateless_scope():
+            raise ValueError(
+                "`train_step` must call `keras_locoprop.minimize` within a "
+                "`keras.StatelessScope` on JAX, where it assigns no variables "
+                "by itself. Received: a call in a compiled function, without a "
+                "scope."
+            )
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def cond(predicate, if_true, if_false):
@@ -56,6 +73,10 @@ def cond(predicate, if_true, if_false):
     )
     for variable, value in zip(variables, values):
         variable.assign(value)
+
+
+def current_trace():
+    return core.get_opaque_trace_state()
 
 
 def compiled(function):

@@ -39,6 +39,15 @@ def cond(predicate, if_true, if_false):
     ops.cond(predicate, if_true, if_false)
 
 
+def current_trace():
+    """What operations are being added to, to be compared with `==`.
+
+    Within a loop, a condition or a compiled function it is another one than
+    around it, and no tensor of it can be used once it is closed.
+    """
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
 def compiled(function):
     """Compiles a function of tensors that is called many times in one step.
 
