@@ -107,7 +107,9 @@ def minimize(model, compute_loss, examples, sample_weight=None):
 
     For training loops of your own and for models that override `train_step`:
     it stands where a built-in optimizer has a gradient tape and
-    `optimizer.apply`.
+    `optimizer.apply`. On JAX a train step is stateless: there it is called
+    within a `keras.StatelessScope` with the values that Keras hands to it, and
+    the model is a `keras_locoprop.Model` or `keras_locoprop.Sequential`.
 
     Args:
         model: A built `keras.Model` that is compiled with `LocoProp`. Its

@@ -3,16 +3,19 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 import keras_locoprop
 from keras_locoprop import LocoProp
+from tests.own_steps import OwnModel
+from tests.own_steps import OwnStep
+
+pytestmark = pytest.mark.backends
 
 FEATURES, EXAMPLES = 6, 64
 
 
-def make_autoencoder(base=keras.Model):
+def make_autoencoder(base=OwnModel):
     inputs = keras.Input((FEATURES,))
     hidden = layers.Dense(5, "tanh")(inputs)
     return base(inputs, layers.Dense(FEATURES)(hidden))
@@ -23,7 +26,26 @@ def data():
     return np.random.normal(size=(EXAMPLES, FEATURES)).astype("float32")
 
 
-def test_a_loop_of_ones_own_is_fit(data):
+def compiled_by_tensorflow(step):
+    import tensorflow as tf
+
+    return tf.function(step)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(lambda step: step, id="eager"),
+        pytest.param(
+            compiled_by_tensorflow,
+            id="compiled",
+            marks=pytest.mark.not_on(
+                "jax", "torch", reason="a function of TensorFlow"
+            ),
+        ),
+    ],
+)
+def test_a_loop_of_ones_own_is_fit(run, data):
     keras.utils.set_random_seed(0)
     by_fit = make_autoencoder(keras_locoprop.Model)
     by_loop = make_autoencoder()
@@ -32,8 +54,10 @@ def test_a_loop_of_ones_own_is_fit(data):
         model.compile(optimizer=LocoProp(), loss="mse")
     by_fit.fit(data, data, batch_size=16, shuffle=False, verbose=0)
 
-    @tf.function
+    @run
     def step(batch):
+        batch = keras.ops.convert_to_tensor(batch)
+
         def compute_loss():
             error = by_loop(batch, training=True) - batch
             return keras.ops.mean(keras.ops.square(error))
@@ -51,7 +75,7 @@ def test_a_loop_of_ones_own_is_fit(data):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-class VariationalAutoencoder(keras.Model):
+class VariationalAutoencoder(OwnStep, OwnModel):
     """After keras.io: no `call`, a sampling layer, a loss in two parts."""
 
     def __init__(self):
@@ -71,8 +95,10 @@ class VariationalAutoencoder(keras.Model):
             ]
         )
         self.seed_generator = keras.random.SeedGenerator(0)
+        # Elsewhere than on TensorFlow `fit` calls a model that is not built.
+        self.built = keras.backend.backend() != "tensorflow"
 
-    def train_step(self, data):
+    def take_own_step(self, data):
         def compute_loss():
             mean, log_variance = keras.ops.split(self.encoder(data), 2, axis=-1)
             noise = keras.random.normal(
@@ -133,8 +159,8 @@ def with_added_loss(model_class):
     return model_class(inputs, layers.Dense(FEATURES)(decoded))
 
 
-class OwnStep(keras.Model):
-    def train_step(self, data):
+class Penalized(OwnStep, OwnModel):
+    def take_own_step(self, data):
         def compute_loss():
             error = keras.ops.square(self(data, training=True) - data)
             return keras.ops.mean(keras.ops.sum(error, -1)) + sum(self.losses)
@@ -143,19 +169,21 @@ class OwnStep(keras.Model):
         return {"bound": keras_locoprop.minimize(self, compute_loss, examples)}
 
 
+def summed_square(y, outputs):
+    return keras.ops.sum(keras.ops.square(y - outputs), -1)
+
+
 def test_an_added_loss_counts_in_a_train_step_of_ones_own(data):
     """As it does in `fit`, which differentiates it by itself."""
     weights = []
-    for model_class in (OwnStep, keras_locoprop.Model):
+    for model_class in (Penalized, keras_locoprop.Model):
         keras.utils.set_random_seed(0)
         model = with_added_loss(model_class)
         model.compile(
             optimizer=LocoProp(),
-            loss=lambda y, outputs: keras.ops.sum(
-                keras.ops.square(y - outputs), -1
-            ),
+            loss=None if model_class is Penalized else summed_square,
         )
-        targets = () if model_class is OwnStep else (data,)
+        targets = () if model_class is Penalized else (data,)
         model.fit(data, *targets, epochs=3, shuffle=False, verbose=0)
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
@@ -163,15 +191,16 @@ def test_an_added_loss_counts_in_a_train_step_of_ones_own(data):
 
 
 @pytest.mark.parametrize(
-    "make", [VariationalAutoencoder, lambda: with_added_loss(OwnStep)]
+    "make", [VariationalAutoencoder, lambda: with_added_loss(Penalized)]
 )
+@pytest.mark.not_on("jax", reason="models of the package take no `prepare`")
 def test_prepare_points_to_minimize(make):
     with pytest.raises(ValueError, match="keras_locoprop.minimize"):
         keras_locoprop.prepare(make())
 
 
-class OwnGradients(keras_locoprop.Sequential):
-    def train_step(self, data):
+class OwnGradients(OwnStep, keras_locoprop.Sequential):
+    def take_own_step(self, data):
         gradients = [keras.ops.zeros_like(w) for w in self.trainable_variables]
         self.optimizer.apply(gradients, self.trainable_variables)
         return {}

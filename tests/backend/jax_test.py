@@ -12,6 +12,7 @@ from keras import layers
 
 import keras_locoprop
 from keras_locoprop import LocoProp
+from tests.own_steps import OwnStep
 
 pytestmark = [
     pytest.mark.backends,
@@ -103,47 +104,34 @@ def test_the_step_takes_over_the_memory_of_the_state(learning_rate):
     assert old.is_deleted()
 
 
-def with_own_train_step(base):
-    class Own(base):
-        def train_step(self, state, data):
-            groups = (
-                self.trainable_variables,
-                self.non_trainable_variables,
-                self.optimizer.variables,
-                self.metrics_variables,
-            )
-            pairs = zip(sum(groups, []), sum(map(list, state), []))
+class WithoutScope(keras_locoprop.Sequential):
+    def train_step(self, state, data):
+        def compute_loss():
+            return keras.ops.mean(self(data[0]))
 
-            def compute_loss():
-                error = self(data[0], training=True) - data[1]
-                return keras.ops.mean(keras.ops.square(error))
-
-            with keras.StatelessScope(list(pairs)) as scope:
-                examples = data[0].shape[0]
-                loss = keras_locoprop.minimize(self, compute_loss, examples)
-            state = tuple(
-                [scope.get_current_value(v) for v in group] for group in groups
-            )
-            return {"loss": loss}, state
-
-    return Own([keras.Input((4,)), layers.Dense(5, "tanh"), layers.Dense(2)])
+        return keras_locoprop.minimize(self, compute_loss, 1), state
 
 
-def test_a_stateless_train_step_of_ones_own():
-    own, expected = with_own_train_step(keras_locoprop.Sequential), make_model()
-    expected.set_weights(own.get_weights())
+def test_a_train_step_of_ones_own_needs_a_scope():
+    model = WithoutScope([keras.Input((4,)), layers.Dense(2)])
+    model.compile(LocoProp(), "mse")
     x = np.random.normal(size=(32, 4)).astype("float32")
-    for model in (own, expected):
-        model.compile(LocoProp(), "mse")
-        model.fit(x, x[:, :2], batch_size=8, shuffle=False, verbose=0)
-    for one, other in zip(
-        own.get_weights(), expected.get_weights(), strict=True
-    ):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="within a `keras.StatelessScope`"):
+        model.fit(x, x[:, :2], verbose=0)
 
 
-def test_a_stock_model_cannot_have_it():
-    model = with_own_train_step(keras.Sequential)
+class StockWithOwnStep(OwnStep, keras.Sequential):
+    def take_own_step(self, data):
+        examples = data[0].shape[0]
+        return {
+            "loss": keras_locoprop.minimize(
+                self, lambda: keras.ops.mean(self(data[0])), examples
+            )
+        }
+
+
+def test_a_stock_model_cannot_have_a_train_step_of_its_own():
+    model = StockWithOwnStep([keras.Input((4,)), layers.Dense(2)])
     model.compile(LocoProp(), "mse")
     x = np.random.normal(size=(32, 4)).astype("float32")
     with pytest.raises(ValueError, match="must be a `keras_locoprop.Model`"):
