@@ -123,12 +123,13 @@ def test_skipped_steps_are_counted_and_not_averaged(data):
 def test_other_callbacks_see_it(data, tmp_path):
     model = make_model()
     stop = keras.callbacks.EarlyStopping("displacement/last", mode="max")
-    board = keras.callbacks.TensorBoard(tmp_path)
+    table = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     model.fit(
-        *data, callbacks=[LocalLossLogger(), stop, board], epochs=2, verbose=0
+        *data, callbacks=[LocalLossLogger(), stop, table], epochs=2, verbose=0
     )
-    written = b"".join(path.read_bytes() for path in tmp_path.rglob("events.*"))
-    assert b"displacement/last" in written
+    header, *rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert "displacement/last" in header.split(",")
+    assert 1 <= len(rows) <= 2
 
 
 def test_another_optimizer_has_nothing_to_log(data):

@@ -7,11 +7,8 @@ import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 from keras import callbacks
-from tensorboard.backend.event_processing import event_accumulator
 
 import keras_locoprop
 from keras_locoprop import LocoProp
@@ -22,6 +19,8 @@ from tests.contract.models import assert_same_weights
 from tests.contract.models import fit
 from tests.contract.models import make_data
 from tests.contract.models import make_model
+
+pytestmark = pytest.mark.backends
 
 RATE = 0.01
 
@@ -124,27 +123,6 @@ def test_averaged_weights_are_swapped_in_and_out(tmp_path):
     assert_same_weights(saved, short, atol=1e-6)
     assert_same_weights(swapped, plain, atol=1e-5)
     assert_other_weights(swapped, short)
-
-
-def test_tensorboard_draws_the_loss_and_the_learning_rate(tmp_path):
-    model = make_model(LocoProp(RATE), run_eagerly=False)
-    board = callbacks.TensorBoard(tmp_path, histogram_freq=1)
-    schedule = halve_each_epoch()
-    history = fit(model, epochs=2, callbacks=[schedule, board]).history
-    events = event_accumulator.EventAccumulator(
-        str(tmp_path / "train"), size_guidance={"tensors": 0}
-    )
-    events.Reload()
-
-    def curve(tag):
-        return [tf.make_ndarray(e.tensor_proto) for e in events.Tensors(tag)]
-
-    np.testing.assert_allclose(curve("epoch_loss"), history["loss"], rtol=1e-6)
-    np.testing.assert_allclose(
-        curve("epoch_learning_rate"), [RATE / 2, RATE / 4], rtol=1e-6
-    )
-    histograms = [t for t in events.Tags()["tensors"] if "histogram" in t]
-    assert len(histograms) == len(model.weights)
 
 
 class Dies(callbacks.Callback):
