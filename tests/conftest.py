@@ -1,7 +1,16 @@
+import os
+
 import keras
 import pytest
 
 BACKEND = keras.backend.backend()
+if BACKEND == "jax":
+    # Most of the time is XLA's, which compiles what runs but once or twice.
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 "
+        "--xla_llvm_disable_expensive_passes=true",
+    )
 
 
 def pytest_ignore_collect(collection_path):
