@@ -1,6 +1,6 @@
 """Seconds per training step: LocoProp beside Adam and beside a floor.
 
-python -m benchmarks.step_time
+python -m benchmarks.step_time [--backend BACKEND]
 """
 
 import argparse
@@ -9,6 +9,7 @@ import statistics
 import keras
 
 import keras_locoprop
+from benchmarks import chosen_backend
 from benchmarks import operation_count
 from benchmarks import problems
 from benchmarks.records import append_line
@@ -57,7 +58,10 @@ _BUSY_RATIO = 1.25
 
 def main(arguments=None):
     options = _parse(arguments)
+    if chosen_backend.ran_elsewhere("benchmarks.step_time", options, arguments):
+        return
     record = {
+        "backend": options.backend,
         "rounds": options.rounds,
         "steps": options.steps,
         "problems": {},
@@ -178,6 +182,7 @@ def _parse(arguments):
         description="Times a training step of LocoProp and of Adam.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    chosen_backend.add_option(parser)
     parser.add_argument(
         "--rounds", type=int, default=7, help="turns of every optimizer"
     )

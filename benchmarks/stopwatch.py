@@ -4,7 +4,6 @@ import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_locoprop import backend
 from keras_locoprop import keras_private
@@ -19,34 +18,35 @@ class ForwardBackward(keras.Sequential):
     two times is the time of the solves.
     """
 
-    def train_step(self, data):
-        x, y = data
-        plan = make_plan(self)
+    def train_step(self, *data):
+        return backend.run_train_step(_forward_backward, self, *data)
 
-        def forward():
-            with recording(
-                local.layer for local in plan.local_layers
-            ) as records:
-                prediction = keras_private.call_model(self, x, training=True)
-            loss = keras_private.compute_loss(
-                self, x=x, y=y, y_pred=prediction, training=True
-            )
-            keras_private.loss_tracker(self).update_state(loss)
-            return loss, [record.preactivation for record in records], None
 
-        _, gradients, _ = backend.differentiate(forward, plan.fallback_weights)
-        # TensorFlow leaves out of a function what it does not return.
-        return self.get_metrics_result() | {
-            f"gradient {i}": gradient for i, gradient in enumerate(gradients)
-        }
+@backend.step_function
+def _forward_backward(model, data):
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+    plan = make_plan(model)
+
+    def forward():
+        with recording(local.layer for local in plan.local_layers) as records:
+            prediction = keras_private.call_model(model, x, training=True)
+        loss = keras_private.compute_loss(
+            model, x=x, y=y, y_pred=prediction, training=True
+        )
+        keras_private.loss_tracker(model).update_state(loss)
+        return loss, [record.preactivation for record in records], None
+
+    _, gradients, _ = backend.differentiate(forward, plan.fallback_weights)
+    # Compilers leave out of a function what it does not return.
+    return model.get_metrics_result() | {
+        f"gradient {i}": gradient for i, gradient in enumerate(gradients)
+    }
 
 
 class Steps:
     """Takes training steps of a compiled model on one batch, again and again.
 
-    The batch stays in memory and Keras's train function is called directly:
-    neither data nor callbacks are in the time. The number of rows is unknown
-    to the train function, as it is in `fit`.
+    The batch stays in memory, and neither data nor callbacks are in the time.
 
     Args:
         model: A compiled `keras.Model`.
@@ -55,10 +55,11 @@ class Steps:
 
     def __init__(self, model, batch):
         self._model = model
-        dataset = tf.data.Dataset.from_tensor_slices(batch)
-        dataset = dataset.batch(len(batch[0])).cache()
-        self._one_batch = dataset
-        self._iterator = iter(dataset.repeat())
+        self._batch = batch
+        self._tensors = tuple(map(keras.ops.convert_to_tensor, batch))
+        self._iterator = None
+        if keras.backend.backend() == "tensorflow":
+            self._iterator = _endless(batch)
 
     def first(self):
         """Takes the first step by `fit`, with all that is made for it.
@@ -66,16 +67,28 @@ class Steps:
         Returns:
             Its seconds, nearly all of them compilation.
         """
+        x, y = self._batch
         start = time.perf_counter()
-        self._model.fit(self._one_batch, shuffle=False, verbose=0)
+        self._model.fit(x, y, batch_size=len(x), shuffle=False, verbose=0)
         return time.perf_counter() - start
 
     def __call__(self):
-        if self._model.train_function is None:
-            self._model.make_train_function()
-        logs = self._model.train_function(self._iterator)
+        if self._iterator is None:
+            logs = self._model.train_on_batch(*self._tensors, return_dict=True)
+        else:
+            if self._model.train_function is None:
+                self._model.make_train_function()
+            logs = self._model.train_function(self._iterator)
         # An accelerator is still at work until a result is read.
         return float(logs["loss"])
+
+
+def _endless(batch):
+    """A batch again and again, its size unknown to TensorFlow as in `fit`."""
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(batch)
+    return iter(dataset.batch(len(batch[0])).cache().repeat())
 
 
 class MatrixProduct:

@@ -1,6 +1,7 @@
 """Seconds and epochs that optimizers take to a training loss.
 
 python -m benchmarks.time_to_loss --data-dir DIR [--kfac-python PYTHON]
+    [--backend BACKEND]
 
 Trains the autoencoder on all 60,000 digits and the classifier on all 60,000
 images, from the same initial weights and in the same order, and evaluates them
@@ -13,6 +14,7 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import chosen_backend
 from benchmarks.comparison.runs import points_of
 from benchmarks.comparison.tasks import TASKS
 from benchmarks.comparison.tasks import load
@@ -94,6 +96,7 @@ def main(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    chosen_backend.add_option(parser)
     add("--data-dir", help="as in benchmarks.sweep")
     add("--download", action="store_true")
     add("--kfac-python", help="an interpreter that has kfac-jax")
@@ -105,6 +108,10 @@ def main(arguments=None):
     add("--report", action="store_true", help="only the tables")
     add("--plot", type=Path, help="draw the curves to this file")
     options = parser.parse_args(arguments)
+    if chosen_backend.ran_elsewhere(
+        "benchmarks.time_to_loss", options, arguments
+    ):
+        return
     for run in () if options.report else RUNS:
         is_missing = run.optimizer == KFAC and not options.kfac_python
         is_wanted = options.only is None or run.name in options.only
@@ -146,6 +153,7 @@ def _train(run, options):
     return {
         "name": run.name,
         "problem": run.problem,
+        "backend": None if run.optimizer == KFAC else options.backend,
         "batch_size": run.batch_size,
         "seed": options.seed,
         "train_examples": len(data["x_train"]),

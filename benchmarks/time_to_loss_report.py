@@ -77,6 +77,7 @@ def draw(rows, path):
         for panel, axis in zip(row_of_panels, ("epoch", "seconds")):
             for index, row in enumerate(_to_draw(of_problem)):
                 name, size = row["name"].split(", B=")[0], row["batch_size"]
+                name += _place(row)
                 is_ours = name.startswith("LocoProp")
                 points = [p for p in row["points"] if p["epoch"] > 0]
                 panel.plot(
@@ -107,6 +108,12 @@ def draw(rows, path):
     figure.savefig(path, dpi=110)
 
 
+def _place(row):
+    """Where a run was, unless it was on TensorFlow, as the first ones were."""
+    backend = row.get("backend") or "tensorflow"
+    return "" if backend == "tensorflow" else f", on {backend}"
+
+
 def _by_problem(rows):
     for problem in THRESHOLDS:
         of_problem = [row for row in rows if row["problem"] == problem]
@@ -135,7 +142,7 @@ def _table(rows, problem):
     lines = [header, ["---"] * len(header)]
     for row in rows:
         last = row["points"][-1]
-        cells = [f"`{row['name']}`", str(row["batch_size"])]
+        cells = [f"`{row['name']}`{_place(row)}", str(row["batch_size"])]
         cells += _crossings(row, thresholds)
         cells.append(
             f"{_losses(last)}, {last['seconds']:.0f} s ({last['epoch']:g})"

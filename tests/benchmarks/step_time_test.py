@@ -11,6 +11,8 @@ from benchmarks.stopwatch import ForwardBackward
 from benchmarks.stopwatch import Steps
 from benchmarks.stopwatch import interleaved_seconds
 
+pytestmark = pytest.mark.backends
+
 # Kernels of 3 x 4 and 4 x 2, 20 entries together, and a batch of 10:
 # forward 2 · 10 · 20 = 400, backward to the second layer's inputs
 # 2 · 10 · 8 = 160, one product of all rows with all kernels 400.
@@ -86,7 +88,7 @@ def test_forward_backward_gives_the_gradient_at_every_preactivation():
     model = problems.make_model(problem, ForwardBackward)
     model.compile(optimizer="sgd", loss=problem.loss)
     before = model.get_weights()
-    logs = model.train_step((x, y))
+    logs = model.train_on_batch(x, y, return_dict=True)
     gradients = [logs[f"gradient {i}"] for i in range(len(problem.layers))]
     assert [g.shape for g in gradients] == [(4, 64), (4, 64), (4, 1)]
     np.testing.assert_allclose(
@@ -126,6 +128,8 @@ def test_smoke(tmp_path, capsys):
     (line,) = path.read_text().splitlines()
     record = json.loads(line)
     assert set(record["problems"]) == {"autoencoder", "classifier"}
+    assert record["backend"] == keras.backend.backend()
+    assert record["backend"] in record["versions"]
     assert record["versions"]["keras"] == keras.__version__
     printed = capsys.readouterr().out
     for figures in record["problems"].values():

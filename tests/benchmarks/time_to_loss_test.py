@@ -1,3 +1,5 @@
+import keras
+
 from benchmarks import records
 from benchmarks import time_to_loss
 from benchmarks import time_to_loss_report
@@ -32,6 +34,15 @@ def test_the_table_has_a_row_for_each_run():
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:5] == ["`Adam`", "1000", "4 s (1)", "4 s (1)", "–"]
     assert cells[-1] == "81, test 82, 6 s (1.5)"
+
+
+def test_the_table_tells_the_backend():
+    rows = [row("Adam") | {"backend": each} for each in ("tensorflow", "jax")]
+    lines = time_to_loss_report.tables(rows).splitlines()
+    assert [line.split(" | ")[0] for line in lines[-2:]] == [
+        "| `Adam`",
+        "| `Adam`, on jax",
+    ]
 
 
 def test_the_committed_tables_are_those_of_the_committed_runs():
@@ -72,6 +83,7 @@ def test_runs_are_printed_and_kept(data_dir, tmp_path, monkeypatch, capsys):
     time_to_loss.main(arguments)
     [kept] = records.read_lines(path)
     assert kept["name"] == "Adam" and kept["train_examples"] == 96
+    assert kept["backend"] == keras.backend.backend()
     epochs = [point["epoch"] for point in kept["points"]]
     assert epochs == [0, 0.25, 0.5, 0.75, 1.0]
     assert "| `Adam` | 16 |" in capsys.readouterr().out
