@@ -1,4 +1,5 @@
-# `make demo` and `make test` work in a fresh clone: the first call sets up .venv.
+# All targets work in a fresh clone: the first call sets up an environment, .venv
+# or, for JAX, PyTorch and the oldest Keras, .venv-jax and so on.
 
 PYTHON ?= python3
 # One worker per core: most tests are small, and TensorFlow leaves cores idle.
@@ -16,16 +17,34 @@ endif
 # Its dependency `tensorflow` would be installed over tensorflow-cpu.
 SERVING_API ?= tensorflow-serving-api>=2.18
 
+# Where the file for CUDA is asked for by name alone, a version, or an index of
+# PyTorch's own, gets the one for CPUs.
+JAX ?= jax>=0.7
+TORCH ?= torch>=2.6
+# The lowest versions that setup.cfg allows.
+OLDEST ?= keras==3.11.0 tensorflow-cpu==2.18.0
+# What leans on Keras most, and a core of the rest.
+OLDEST_TESTS ?= tests/keras_private_test.py tests/backend/interface_test.py \
+	tests/models_test.py tests/optimizer_test.py tests/golden_test.py \
+	tests/automatic_step_test.py tests/contract/serialization_test.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format notebook clean
+.PHONY: help demo test test-jax test-torch test-oldest test-agreement lint \
+	format notebook clean
 
 help:
 	@echo "make demo      train an autoencoder with LocoProp and with Adam, draw quickstart.png"
-	@echo "make test      run the tests"
+	@echo "make test      run the tests, on TensorFlow"
+	@echo "make test-jax, make test-torch"
+	@echo "               run their core on another backend of Keras"
+	@echo "make test-agreement"
+	@echo "               compare the weights that all backends come to"
+	@echo "make test-oldest"
+	@echo "               run some of them with the oldest Keras supported"
 	@echo "make lint      check with ruff"
 	@echo "make format    let ruff put the code into its format"
 	@echo "make notebook  write tutorials/quickstart.ipynb anew from quickstart.py"
-	@echo "make clean     remove .venv and caches"
+	@echo "make clean     remove the environments and caches"
 
 # The stamp makes every call but the first go straight to work.
 .venv/installed: setup.cfg pyproject.toml
@@ -34,11 +53,31 @@ help:
 	.venv/bin/python -m pip install --quiet --no-deps "$(SERVING_API)"
 	touch $@
 
+.venv-jax/installed: PACKAGES = $(JAX)
+.venv-torch/installed: PACKAGES = $(TORCH)
+.venv-oldest/installed: PACKAGES = $(OLDEST)
+.venv-%/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet $(foreach p,$(PACKAGES),"$(p)") \
+		--editable ".[coretests]"
+	touch $@
+
 demo: .venv/installed
 	.venv/bin/python tutorials/quickstart.py $(DEMO_ARGUMENTS)
 
 test: .venv/installed
 	.venv/bin/python -m pytest $(PYTEST_ARGUMENTS)
+
+test-jax test-torch: test-%: .venv-%/installed
+	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest $(PYTEST_ARGUMENTS)
+
+test-agreement: .venv/installed .venv-jax/installed .venv-torch/installed
+	PYTHON_WITH_JAX=$(CURDIR)/.venv-jax/bin/python \
+	PYTHON_WITH_TORCH=$(CURDIR)/.venv-torch/bin/python \
+	.venv/bin/python -m pytest tests/backend/agreement_test.py
+
+test-oldest: .venv-oldest/installed
+	.venv-oldest/bin/python -m pytest $(PYTEST_ARGUMENTS) $(OLDEST_TESTS)
 
 lint: .venv/installed
 	.venv/bin/ruff check .
@@ -52,5 +91,5 @@ notebook: .venv/installed
 	.venv/bin/python tutorials/make_notebook.py
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
