@@ -1,5 +1,7 @@
 """Names each private attribute of Keras that the package leans on."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -98,6 +100,13 @@ def test_mask_of():
     assert keras_private.mask_of(keras.ops.ones(2)) is None
 
 
+def test_track_variable():
+    optimizer = keras.optimizers.SGD()
+    variable = keras.Variable([1.0])
+    keras_private.track_variable(optimizer, variable)
+    assert optimizer.variables[-1] is variable
+
+
 def test_variable_index():
     variables = [keras.Variable([1.0]), keras.Variable([2.0])]
     optimizer = keras.optimizers.SGD()
@@ -128,3 +137,19 @@ def test_stateless_scope():
         variable.assign([2.0])
         stored = keras_private.stored_value(variable)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(stored), [1.0])
+
+
+def test_each_of_them_has_a_test():
+    source = Path(__file__).read_text(encoding="utf-8")
+    names = {n for n in keras_private.__all__ if f"keras_private.{n}" in source}
+    assert names == set(keras_private.__all__)
+
+
+def test_they_are_in_one_place():
+    package = Path(keras_private.__file__).parent
+    reaching = [
+        path
+        for path in package.rglob("*.py")
+        if "keras.src" in path.read_text(encoding="utf-8")
+    ]
+    assert reaching == [Path(keras_private.__file__)]
