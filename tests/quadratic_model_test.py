@@ -2,13 +2,19 @@
 
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_locoprop.quadratic_model import decrease_of_model
 from keras_locoprop.quadratic_model import is_harmful
 from keras_locoprop.quadratic_model import minimizer
 from keras_locoprop.quadratic_model import minimizer_with_less_of_last
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.backends, pytest.mark.usefixtures("float64")]
+
+
+def computed(function, *arguments):
+    result = function(*map(ops.convert_to_tensor, arguments))
+    return ops.convert_to_numpy(result)
 
 
 def model(directions, seed=0):
@@ -20,7 +26,7 @@ def model(directions, seed=0):
 def test_minimizer_solves_the_linear_system():
     slopes, curvatures = model(3)
     np.testing.assert_allclose(
-        minimizer(slopes, curvatures),
+        computed(minimizer, slopes, curvatures),
         np.linalg.solve(curvatures, slopes),
         rtol=1e-3,
     )
@@ -30,7 +36,7 @@ def test_a_direction_without_curvature_is_left_out():
     slopes, curvatures = model(2)
     curvatures[1] = curvatures[:, 1] = slopes[1] = 0.0
     np.testing.assert_allclose(
-        minimizer(slopes, curvatures),
+        computed(minimizer, slopes, curvatures),
         [slopes[0] / curvatures[0, 0], 0.0],
         rtol=1e-4,
     )
@@ -44,7 +50,7 @@ def test_the_others_are_best_for_what_is_left_of_the_last(share):
         curvatures[:2, :2], slopes[:2] - last * curvatures[:2, 2]
     )
     np.testing.assert_allclose(
-        minimizer_with_less_of_last(slopes, curvatures, share),
+        computed(minimizer_with_less_of_last, slopes, curvatures, share),
         [*others, last],
         rtol=1e-3,
     )
@@ -57,9 +63,13 @@ def test_nearly_opposite_directions_do_not_spoil_the_step(seed):
     root = generator.normal(size=(1, 9)) * [[1.0], [-1.0]]
     root += 1e-2 * generator.normal(size=(2, 9))
     slopes, curvatures = generator.normal(size=2), root @ root.T
-    coefficients = minimizer_with_less_of_last(slopes, curvatures, 0.1)
+    coefficients = computed(
+        minimizer_with_less_of_last, slopes, curvatures, 0.1
+    )
     alone = slopes[0] ** 2 / curvatures[0, 0] / 2
-    decrease = float(decrease_of_model(coefficients, slopes, curvatures))
+    decrease = float(
+        computed(decrease_of_model, coefficients, slopes, curvatures)
+    )
     assert decrease >= alone * (1 - 1e-3)
 
 
@@ -67,7 +77,7 @@ def test_decrease_is_that_of_the_model():
     slopes, curvatures = model(3)
     coefficients = np.array([0.3, -0.2, 0.5])
     np.testing.assert_allclose(
-        decrease_of_model(coefficients, slopes, curvatures),
+        computed(decrease_of_model, coefficients, slopes, curvatures),
         coefficients @ slopes - coefficients @ curvatures @ coefficients / 2,
         rtol=1e-12,
     )
@@ -86,4 +96,4 @@ def test_decrease_is_that_of_the_model():
     ],
 )
 def test_a_step_is_harmful_that_raises_the_loss(rise, loss, harmful):
-    assert bool(is_harmful(rise, loss)) is harmful
+    assert bool(computed(is_harmful, rise, loss)) is harmful
