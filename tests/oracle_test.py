@@ -221,7 +221,9 @@ def test_agreement_of_saturating_layers(float64):
         locoprop=ABSOLUTE | {"inner_steps": 3, "inner_batch_size": "all"},
     )
     # PyTorch holds the slope of hard_sigmoid in single precision.
-    assert_agreement(run, rtol=1e-6, atol=1e-8)
+    is_single = keras.backend.backend() == "torch"
+    rtol, atol = (1e-6, 1e-8) if is_single else (1e-9, 1e-11)
+    assert_agreement(run, rtol=rtol, atol=atol)
 
 
 @pytest.mark.not_on("torch", reason="Keras takes one step at a time there")
