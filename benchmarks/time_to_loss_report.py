@@ -158,7 +158,7 @@ def _summary(rows, problem):
     lines = [header, ["---"] * len(header)]
     for row in sorted(_to_draw(rows), key=_seconds):
         name = row["name"].split(", B=")[0]
-        cells = [f"`{name}`", str(row["batch_size"])]
+        cells = [f"`{name}`{_place(row)}", str(row["batch_size"])]
         cells += _crossings(row, thresholds)
         cells += [_losses(p) for p in row["points"] if p["epoch"] == epoch]
         lines.append(cells)
