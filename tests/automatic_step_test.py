@@ -229,26 +229,38 @@ def test_the_scale_of_the_loss_does_not_matter():
 def test_a_step_that_raises_the_loss_is_not_taken():
     """Softmax is flat where it is wrong and sure: the model sees no end."""
     keras.utils.set_random_seed(0)
-    model = make("categorical_crossentropy")
-    model.set_weights([40 * weight for weight in model.get_weights()])
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            layers.Dense(HIDDEN, "tanh"),
+            layers.Dense(OUTPUTS),
+        ]
+    )
+    # From probabilities JAX and PyTorch cut the loss off where it gets large.
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(LocoProp("auto"), loss)
+    generator = np.random.default_rng(0)
+    model.set_weights(
+        [20 * generator.normal(size=w.shape) for w in model.get_weights()]
+    )
     x, y = batch(1)
-    before = model.get_weights()
-    losses = [model.train_on_batch(x, y)]
-    np.testing.assert_array_equal(flat(model.get_weights()), flat(before))
     automatic_step = model.optimizer.state.automatic_step
-    assert automatic_step.damping == INITIAL_DAMPING * FACTOR_AFTER_HARM
-    assert model.optimizer.skipped_steps == 0
-    for step in range(30):
-        damping = float(automatic_step.damping)
-        last = flat(automatic_step.variables[1:])
+    damping, last = INITIAL_DAMPING, 0.0
+    losses, refused = [], 0
+    for _ in range(30):
+        before = flat(model.get_weights())
         model.reset_metrics()
         losses.append(model.train_on_batch(x, y))
-        if step == 1:
-            # Refused, too; what is remembered is the last step that was taken.
-            assert automatic_step.damping == damping * FACTOR_AFTER_HARM
-            np.testing.assert_array_equal(
-                flat(automatic_step.variables[1:]), last
-            )
-            assert np.any(last != 0)
+        damping_before, damping = damping, float(automatic_step.damping)
+        last_before, last = last, flat(automatic_step.variables[1:])
+        if damping == damping_before * FACTOR_AFTER_HARM:
+            refused += 1
+            np.testing.assert_array_equal(flat(model.get_weights()), before)
+            np.testing.assert_array_equal(last, last_before)
+        else:
+            assert np.any(flat(model.get_weights()) != before)
+            assert np.any(last != last_before)
+    assert refused
+    assert model.optimizer.skipped_steps == 0
     assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < losses[0] / 4
+    assert losses[-1] < losses[0] / 2
