@@ -37,6 +37,16 @@ def seed():
     keras.utils.set_random_seed(1234)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_steps():
+    """On JAX they are kept, and gigabytes of them, until they are dropped."""
+    yield
+    if BACKEND == "jax":
+        import jax
+
+        jax.clear_caches()
+
+
 @pytest.fixture
 def float64():
     """Double precision everywhere, so that only true differences are seen.

@@ -28,6 +28,7 @@ FUNCTIONS = {
         "compiled",
         "cond",
         "current_trace",
+        "repeat",
         "replicas",
         "run_train_step",
         "step_function",

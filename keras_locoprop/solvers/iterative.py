@@ -2,12 +2,15 @@
 
 import math
 
+from keras import ops
+
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.solvers.keras_optimizer import copy_with_rate
 from keras_locoprop.solvers.keras_optimizer import displacements
 from keras_locoprop.solvers.keras_optimizer import without_constraints
 from keras_locoprop.solvers.row_slices import row_slice
+from keras_locoprop.solvers.row_slices import slice_count
 
 
 class IterativeSolver:
@@ -92,17 +95,21 @@ class IterativeSolver:
             apply = backend.compiled(apply)
         start_of = dict(zip(map(id, weights), starts))
         sources = [self._gradient_source(p, start_of) for p in problems]
-        for step in range(self.inner_steps):
-            gradients = [g for source in sources for g in source(step)]
-            if self.proximal and step > 0:
+
+        def inner_step(step, position):
+            gradients = [g for source in sources for g in source(position)]
+            if self.proximal and position > 0:
                 gradients = [
                     gradient + self.proximal * (weight - start)
                     for gradient, weight, start in zip(
                         gradients, weights, starts
                     )
                 ]
-            decay = max(1 - step / self.inner_steps, self.inner_decay)
-            apply(gradients, learning_rate * decay)
+            apply(gradients, learning_rate * self._decay(step))
+
+        backend.repeat(
+            inner_step, self.inner_steps, lambda: self._period(problems)
+        )
         return displacements(weights, starts)
 
     def _gradient_source(self, problem, starts):
@@ -119,6 +126,26 @@ class IterativeSolver:
             return problem.gradients(rows, at_start=step == 0)
 
         return source
+
+    def _decay(self, step):
+        decay = 1 - step / self.inner_steps
+        if isinstance(step, int):
+            return max(decay, self.inner_decay)
+        return ops.maximum(decay, self.inner_decay)
+
+    def _period(self, problems):
+        """After how many inner steps all problems see the same rows again."""
+        rows = {
+            ops.shape(call.inputs)[0]
+            for problem in problems
+            for call in problem.calls
+        }
+        return math.lcm(
+            *(
+                slice_count(count, self.inner_batch_size, self.inner_steps)
+                for count in rows
+            )
+        )
 
     def _rate_factor(self, problem):
         if self.learning_rate_scaling == "absolute":

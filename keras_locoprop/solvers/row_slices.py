@@ -27,15 +27,21 @@ def row_slice(step, inner_batch_size, inner_steps):
     def rows_of_step(rows):
         if inner_batch_size == "all":
             return 0, rows
-        if inner_batch_size is None:
-            slices = default_slice_count(rows, inner_steps)
-        else:
-            slices = -(-rows // inner_batch_size)
+        slices = slice_count(rows, inner_batch_size, inner_steps)
         index = step % slices
         start = index * rows // slices
         return start, (index + 1) * rows // slices - start
 
     return rows_of_step
+
+
+def slice_count(rows, inner_batch_size, inner_steps):
+    """After how many inner steps the same rows come again; see `row_slice`."""
+    if inner_batch_size == "all":
+        return 1
+    if inner_batch_size is None:
+        return default_slice_count(rows, inner_steps)
+    return -(-rows // inner_batch_size)
 
 
 def default_slice_count(rows, inner_steps):

@@ -167,6 +167,27 @@ def test_branches_assign_variables(predicate):
     np.testing.assert_allclose(ops.convert_to_numpy(theirs), expected[1])
 
 
+@pytest.mark.parametrize("times", [1, 2, 4, 5, 11])
+@pytest.mark.parametrize("period", [1, 2, 3, 20])
+def test_repeated_functions_assign_variables(times, period):
+    def step(value, index, position):
+        factor = 3.0 if position == 0 else 1.0 + (position - 1) % period
+        return factor * value / 10.0 + index
+
+    variable = keras.Variable([1.0], dtype="float64")
+    backend.repeat(
+        lambda *args: variable.assign(step(variable, *args)),
+        times,
+        lambda: period,
+    )
+    expected = 1.0
+    for index in range(times):
+        expected = step(expected, index, index)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(variable), [expected], rtol=1e-12
+    )
+
+
 def test_snapshot_stays_when_the_variable_moves():
     variable = keras.Variable([1.0, 2.0])
     before = backend.snapshot(variable)

@@ -50,27 +50,63 @@ def cond(predicate, if_true, if_false):
     if not isinstance(predicate, jax.core.Tracer):
         (if_true if predicate else if_false)()
         return
+    variables = _assigned_by(if_true, if_false)
+    _assign(
+        variables,
+        jax.lax.cond(
+            predicate,
+            lambda: _values_after(if_true, variables),
+            lambda: _values_after(if_false, variables),
+        ),
+    )
+
+
+def repeat(function, times, period):
+    # Each round through the positions is the same code.
+    function(0, 0)
+    period = period()
+    rounds, rest = divmod(times - 1, period)
+
+    def take_round(number):
+        for position in range(1, period + 1):
+            function(number * period + position, position)
+
+    if rounds > 1:
+        variables = _assigned_by(lambda: take_round(0))
+
+        def body(number, values):
+            with Scope(variables, values):
+                return _values_after(lambda: take_round(number), variables)
+
+        values = [jnp.asarray(v.value, v.dtype) for v in variables]
+        _assign(variables, jax.lax.fori_loop(0, rounds, body, values))
+    elif rounds:
+        take_round(0)
+    for position in range(1, rest + 1):
+        function(rounds * period + position, position)
+
+
+def _assigned_by(*functions):
+    """List of the variables that any of the functions assigns."""
     assigned = {}
 
-    def find_assigned(branch):
+    def find(function):
         with Scope() as scope:
-            branch()
+            function()
         assigned.update((id(v), v) for v in scope.assigned)
 
-    for branch in (if_true, if_false):
-        jax.eval_shape(lambda branch=branch: find_assigned(branch))
-    variables = list(assigned.values())
+    for function in functions:
+        jax.eval_shape(lambda function=function: find(function))
+    return list(assigned.values())
 
-    def values_after(branch):
-        with Scope():
-            branch()
-            return [jnp.asarray(v.value, v.dtype) for v in variables]
 
-    values = jax.lax.cond(
-        predicate,
-        lambda: values_after(if_true),
-        lambda: values_after(if_false),
-    )
+def _values_after(function, variables):
+    with Scope():
+        function()
+        return [jnp.asarray(v.value, v.dtype) for v in variables]
+
+
+def _assign(variables, values):
     for variable, value in zip(variables, values):
         variable.assign(value)
 

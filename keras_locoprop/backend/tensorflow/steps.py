@@ -58,6 +58,21 @@ def compiled(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
+def repeat(function, times, period):
+    """Runs a function that assigns variables several times.
+
+    Args:
+        function: Callable of `(index, position)`: how many calls were before
+            this one, and an integer, of which alone it may depend what the
+            function does: 0 at first, then from 1 to the period, over and over.
+        times: Integer.
+        period: Callable without arguments that returns that period.
+    """
+    del period
+    for index in range(times):
+        function(index, index)
+
+
 def replicas():
     """How many copies of the model a distribution strategy trains at once."""
     return tf.distribute.get_strategy().num_replicas_in_sync
