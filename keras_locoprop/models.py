@@ -24,9 +24,7 @@ class LocoPropTraining:
         return backend.run_train_step(train_step, self, *data)
 
     def make_train_function(self, force=False):
-        if find_locoprop(self.optimizer) is not None:
-            prepare_optimizer(self)
-        return super().make_train_function(force)
+        _make_train_function(self, super().make_train_function, force)
 
     def load_weights(self, filepath, *args, **kwargs):
         _divide_built_optimizer(self)
@@ -127,9 +125,8 @@ def prepare(model):
         return backend.run_train_step(train_step, self, *data)
 
     def make_train_function(self, force=False):
-        if find_locoprop(self.optimizer) is not None:
-            prepare_optimizer(self)
-        return type(self).make_train_function(self, force)
+        of_class = types.MethodType(type(self).make_train_function, self)
+        _make_train_function(self, of_class, force)
 
     def load_weights(self, filepath, *args, **kwargs):
         _divide_built_optimizer(self)
@@ -141,6 +138,20 @@ def prepare(model):
     # A step compiled earlier would go on being used.
     model.train_function = None
     return model
+
+
+def _make_train_function(model, of_keras, force):
+    if find_locoprop(model.optimizer) is None:
+        of_keras(force)
+        return
+    was_called = model.built and backend.builds_models_first()
+    prepare_optimizer(model, was_called)
+    before = model.train_function
+    of_keras(force)
+    if model.train_function is not before:
+        model.train_function = backend.train_function(
+            model, model.train_function
+        )
 
 
 def _functional_class(cls):

@@ -12,6 +12,7 @@ from keras_locoprop.precision import in_full_precision
 
 # What remains, from one batch to the next, of the mean of gradients' sizes.
 AVERAGING = 0.9
+_NO_GRADIENT = 1e-30
 
 
 class TargetRates(NamedTuple):
@@ -90,8 +91,11 @@ def target_rates(optimizer, records, gradients, counts, examples, loss_scale):
         return TargetRates(rate, rate * factor)
     size = factor * network_gradient_scale(records, gradients, counts, dtype)
     size = _average_over_batches(optimizer.gradient_size, size)
-    # A batch without any gradient has its targets where it is already.
-    relative = rate / ops.maximum(size, 1e-30)
+    # A batch without any gradient has its targets where it is already. Zero
+    # times a rate without bounds would not be zero.
+    relative = ops.where(
+        size > _NO_GRADIENT, rate / ops.maximum(size, _NO_GRADIENT), 0.0
+    )
     return TargetRates(relative, relative * factor)
 
 

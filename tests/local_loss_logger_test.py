@@ -8,6 +8,7 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocalLossLogger
 from keras_locoprop import LocoProp
+from keras_locoprop import backend
 
 pytestmark = pytest.mark.backends
 
@@ -71,8 +72,9 @@ def test_a_problem_that_is_solved_falls_by_all_of_it():
         inner_batch_size="all",
     )
     history = fit(model, (x, x[:, :2]), LocalLossLogger(), batch_size=FEATURES)
+    is_double = backend.widest_float() == "float64"
     np.testing.assert_allclose(
-        history["local_loss_fall/last"], [1.0], atol=1e-4
+        history["local_loss_fall/last"], [1.0], atol=1e-4 if is_double else 3e-3
     )
 
 

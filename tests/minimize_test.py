@@ -201,7 +201,7 @@ def test_prepare_points_to_minimize(make):
 
 class OwnGradients(OwnStep, keras_locoprop.Sequential):
     def take_own_step(self, data):
-        gradients = [keras.ops.zeros_like(w) for w in self.trainable_variables]
+        gradients = [keras.ops.zeros(w.shape) for w in self.trainable_variables]
         self.optimizer.apply(gradients, self.trainable_variables)
         return {}
 

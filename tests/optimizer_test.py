@@ -198,7 +198,7 @@ def test_the_optimizers_given_are_templates():
 )
 def test_any_keras_optimizer_can_be_the_inner_one(name):
     model = Sequential([keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
-    x = np.linspace(-1.0, 1.0, 64)[:, None]
+    x = np.linspace(-1.0, 2.0, 64)[:, None]
     model.compile(LocoProp(inner_optimizer=name), "mse")
     model.build(x.shape)
     before = model.get_weights()

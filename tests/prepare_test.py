@@ -55,11 +55,18 @@ def test_nothing_to_train_locally_warns_and_trains(data):
 
 def test_stock_model_that_was_not_prepared(data):
     model = compiled(lambda: keras.Sequential(stack()))
-    model.build((None, FEATURES))
-    before = model.get_weights()
     with pytest.raises(ValueError, match=r"prepare\(model\)") as error:
         model.fit(*data, verbose=0)
     assert "keras_locoprop.Model" in str(error.value)
+
+
+@pytest.mark.not_on("jax", reason="a step that raises costs Keras the weights")
+def test_nothing_is_lost_where_it_was_not_prepared(data):
+    model = compiled(lambda: keras.Sequential(stack()))
+    model.build((None, FEATURES))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"prepare\(model\)"):
+        model.fit(*data, verbose=0)
     assert_same(model.get_weights(), before, 0.0)
     keras_locoprop.prepare(model)
     model.fit(*data, verbose=0)
@@ -84,8 +91,8 @@ def test_prepare_twice_is_prepare_once(data):
 
 def overriding(base):
     class Overriding(base):
-        def train_step(self, data):
-            return super().train_step(data)
+        def train_step(self, *state_and_data):
+            return super().train_step(*state_and_data)
 
     return Overriding
 
@@ -96,11 +103,11 @@ def test_prepare_refuses_what_overrides_train_step():
 
 
 def test_a_subclass_may_extend_train_step(data):
-    extended = compiled(lambda: overriding(keras_locoprop.Sequential)(stack()))
-    plain = compiled(MODELS["sequential"])
-    assert_same(
-        weights_after_fit(extended, data), weights_after_fit(plain, data)
+    extended = weights_after_fit(
+        compiled(lambda: overriding(keras_locoprop.Sequential)(stack())), data
     )
+    plain = weights_after_fit(compiled(MODELS["sequential"]), data)
+    assert_same(extended, plain)
 
 
 @pytest.mark.parametrize("thing", [None, "model", layers.Dense(3), LocoProp()])

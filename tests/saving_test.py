@@ -91,7 +91,7 @@ def test_every_kind_of_model_resumes(name, data, tmp_path):
     if name.startswith("prepared"):
         assert type(resumed).__module__.startswith("keras.")
         with pytest.raises(ValueError, match=r"prepare\(model\)"):
-            fit(resumed, data)
+            fit(keras.saving.load_model(tmp_path / "model.keras"), data)
         keras_locoprop.prepare(resumed)
     fit(model, data)
     fit(resumed, data)

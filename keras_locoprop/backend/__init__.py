@@ -25,6 +25,7 @@ FUNCTIONS = {
         "jacobian_products",
     ),
     "steps": (
+        "builds_models_first",
         "compiled",
         "cond",
         "current_trace",
@@ -32,6 +33,7 @@ FUNCTIONS = {
         "replicas",
         "run_train_step",
         "step_function",
+        "train_function",
     ),
     "tensors": ("cholesky", "rows", "snapshot", "widest_float"),
 }

@@ -122,7 +122,10 @@ def test_a_scaled_training_is_resumed(policy, tmp_path):
     model.save(tmp_path / "model.keras")
     resumed = keras.saving.load_model(tmp_path / "model.keras")
     assert type(resumed) is keras_locoprop.Sequential
+    steps = []
     for one in (model, resumed):
         fit(one)
-        assert int(one.optimizer.inner_optimizer.iterations) == 2 * BATCHES
+        steps.append(int(one.optimizer.inner_optimizer.iterations))
+    # Steps may have been left out while the scale was too large.
+    assert BATCHES < steps[0] == steps[1]
     assert_same_weights(model, resumed)

@@ -15,18 +15,44 @@ from keras_locoprop.backend.jax.scopes import Scope
 
 
 def run_train_step(step, model, state, data):
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
+    groups = _groups(model)
     with Scope(sum(groups, []), sum(map(list, state), [])) as scope:
         logs = step(model, data)
     return logs, tuple(
         [scope.get_current_value(variable) for variable in group]
         for group in groups
     )
+
+
+def train_function(model, function):
+    @functools.wraps(function)
+    def with_state_kept(state, iterator):
+        state = _without_aliases(state)
+        try:
+            return function(state, iterator)
+        except Exception:
+            # Keras has taken the values out of the variables.
+            for variables, values in zip(_groups(model), state):
+                _assign(variables, values)
+            raise
+
+    return with_state_kept
+
+
+def _without_aliases(state):
+    """The same, but no array twice, as where an average stands for a weight.
+
+    Each is donated.
+    """
+    seen = set()
+
+    def own(array):
+        if id(array) in seen:
+            return jnp.copy(array)
+        seen.add(id(array))
+        return array
+
+    return tuple([own(array) for array in group] for group in state)
 
 
 def step_function(function):
@@ -44,6 +70,20 @@ def step_function(function):
         return function(*args, **kwargs)
 
     return checked
+
+
+def _groups(model):
+    """The variables whose values Keras hands to a step, in its order."""
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+def builds_models_first():
+    return True
 
 
 def cond(predicate, if_true, if_false):
@@ -78,8 +118,10 @@ def repeat(function, times, period):
             with Scope(variables, values):
                 return _values_after(lambda: take_round(number), variables)
 
-        values = [jnp.asarray(v.value, v.dtype) for v in variables]
-        _assign(variables, jax.lax.fori_loop(0, rounds, body, values))
+        _assign(
+            variables,
+            jax.lax.fori_loop(0, rounds, body, _values(variables)),
+        )
     elif rounds:
         take_round(0)
     for position in range(1, rest + 1):
@@ -103,7 +145,12 @@ def _assigned_by(*functions):
 def _values_after(function, variables):
     with Scope():
         function()
-        return [jnp.asarray(v.value, v.dtype) for v in variables]
+        return _values(variables)
+
+
+def _values(variables):
+    dtypes = [jax.dtypes.canonicalize_dtype(v.dtype) for v in variables]
+    return [jnp.asarray(v.value, d) for v, d in zip(variables, dtypes)]
 
 
 def _assign(variables, values):

@@ -20,6 +20,22 @@ def run_train_step(step, model, data):
     return step(model, data)
 
 
+def train_function(model, function):
+    """What is to stand for the function that runs Keras's train steps.
+
+    The same, but for where a step that raises would cost the model its weights.
+    """
+    return function
+
+
+def builds_models_first():
+    """Whether a model has been called by the time its first step is traced.
+
+    A layer that is not built by then is never used.
+    """
+    return False
+
+
 def step_function(function):
     """Decorates the function that takes a step, whoever calls it.
 
