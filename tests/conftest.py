@@ -14,10 +14,16 @@ if BACKEND == "jax":
 
 
 def pytest_ignore_collect(collection_path):
-    """Elsewhere than on TensorFlow files without the core are not imported."""
-    if BACKEND != "tensorflow" and collection_path.name.endswith("_test.py"):
-        return "mark.backends" not in collection_path.read_text() or None
-    return None
+    """Elsewhere than on TensorFlow what is not of the core is not imported."""
+    if BACKEND == "tensorflow" or collection_path.suffix not in ("", ".py"):
+        return None
+    files = [collection_path]
+    if collection_path.is_dir():
+        files = collection_path.rglob("*_test.py")
+    elif not collection_path.name.endswith("_test.py"):
+        return None
+    in_core = any("mark.backends" in file.read_text() for file in files)
+    return None if in_core else True
 
 
 def pytest_collection_modifyitems(items):

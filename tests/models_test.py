@@ -79,7 +79,10 @@ def test_other_optimizers_train_as_in_keras(make, data):
         {"run_eagerly": True},
         {"jit_compile": True},
         {"jit_compile": False},
-        {"steps_per_execution": 3},
+        pytest.param(
+            {"steps_per_execution": 3},
+            marks=pytest.mark.not_on("torch", reason="Keras has it not"),
+        ),
     ],
     ids=lambda options: "-".join(f"{k}-{v}" for k, v in options.items()),
 )

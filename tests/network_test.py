@@ -55,7 +55,7 @@ def test_the_masks_are_those_of_the_step():
 def test_the_loss_is_that_of_the_model():
     model, network = make()
     points, records, loss = network.forward()
-    outputs = [np.asarray(point.value) for point in points]
+    outputs = [keras.ops.convert_to_numpy(point.value) for point in points]
     expected = np.mean((outputs[0] - 1) ** 2) + np.mean(abs(outputs[1] - 1))
     value = float(loss([point.value for point in points]))
     np.testing.assert_allclose(value, expected, rtol=1e-5)

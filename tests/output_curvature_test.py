@@ -32,6 +32,7 @@ def second_moment(loss, targets, value, is_softmax=False):
         keras.activations.linear,
         is_softmax,
     )
+    targets = keras.ops.convert_to_tensor(targets)
     [gradient] = sampled_gradients(
         lambda values: loss(targets, values[0]),
         [point],
@@ -100,7 +101,9 @@ def test_products_of_a_loss_without_curvature(outputs, targets):
     value = keras.ops.convert_to_tensor(outputs[:4])
     tangent = np.random.normal(size=(4, UNITS)).astype("float32")
     [[product]] = gauss_newton_products(
-        lambda values: loss(targets[:4], values[0]), [value], [[tangent]]
+        lambda values: loss(targets[:4], values[0]),
+        [value],
+        [[keras.ops.convert_to_tensor(tangent)]],
     )
     signs = np.sign(outputs[:4] - targets[:4]) / UNITS
     expected = signs * np.sum(signs * tangent, axis=1, keepdims=True) / 4
@@ -112,7 +115,9 @@ def test_products_are_those_with_the_hessian(outputs, targets):
     value = keras.ops.convert_to_tensor(outputs[:4])
     tangent = np.random.normal(size=(4, UNITS)).astype("float32")
     [[product]] = gauss_newton_products(
-        lambda values: loss(targets[:4], values[0]), [value], [[tangent]]
+        lambda values: loss(targets[:4], values[0]),
+        [value],
+        [[keras.ops.convert_to_tensor(tangent)]],
     )
     p = softmax(outputs[0])
     expected = tangent @ (np.diag(p) - np.outer(p, p)) / 4

@@ -47,6 +47,9 @@ class MatchingLoss:
         Returns:
             Tensor of shape `(...)`.
         """
+        preactivation, target = map(
+            ops.convert_to_tensor, (preactivation, target)
+        )
         potential = self.potential(preactivation)
         if self.elementwise:
             potential = ops.sum(potential, axis=-1)
@@ -54,6 +57,9 @@ class MatchingLoss:
 
     def gradient(self, preactivation, target):
         """Computes `f(z) - a`, of the shape of `preactivation`."""
+        preactivation, target = map(
+            ops.convert_to_tensor, (preactivation, target)
+        )
         return self.activation(preactivation) - target
 
     def __repr__(self):

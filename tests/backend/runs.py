@@ -20,6 +20,7 @@ FEATURES, EXAMPLES, BATCH_SIZE, EPOCHS = 12, 80, 20, 5
 RUNS = {
     "defaults": {},
     "squared": {"variant": "squared", "inner_batch_size": 7},
+    "many_inner_steps": {"inner_steps": 12, "inner_batch_size": 7},
     "gram": {"solver": "gram"},
     "paper": {"gradient_scaling": "absolute", "inner_optimizer": "adam"},
     "conjugate_gradient": {"solver": "conjugate_gradient"},

@@ -12,8 +12,6 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocoProp
 
-pytestmark = pytest.mark.backends
-
 FEATURES, ROWS, STEPS, RATE = 4, 8, 4, 0.03125
 SMALL = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -14,8 +14,6 @@ from keras_locoprop import LocoProp
 from tests.contract.models import assert_other_weights
 from tests.contract.models import assert_same_weights
 
-pytestmark = pytest.mark.backends
-
 EXAMPLES, BATCHES = 32, 8
 
 
