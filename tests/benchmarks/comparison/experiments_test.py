@@ -56,9 +56,17 @@ def test_the_papers_forms_keep_the_papers_settings():
     [adam] = experiments.headline(rows, "Adam")
     [paper] = experiments.headline(rows, "LocoProp.paper()")
     assert adam["epochs"] == paper["epochs"] == 100
+    assert adam["settings"] == tuning.best_settings(rows, "mnist", "Adam")
     assert paper["settings"]["learning_rate"] == 1e-5
     assert paper["settings"]["activation_learning_rate"] == 0.01
     assert experiments.HEADLINE_OPTIMIZERS.keys() <= PEERS.keys()
+
+
+def test_the_automatic_step_is_tuned_and_averaged():
+    name = 'LocoProp("auto")'
+    [configuration] = experiments.headline([trial(name)], name)
+    averaged = {"use_ema": True, "ema_momentum": 0.99}
+    assert configuration["settings"] == PEERS[name].start | averaged
 
 
 def test_every_ablation_can_be_made():
