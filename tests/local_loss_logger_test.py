@@ -67,7 +67,7 @@ def test_a_problem_that_is_solved_falls_by_all_of_it():
     model = make_model(
         inner_optimizer=keras.optimizers.SGD(1.0),
         learning_rate_scaling="absolute",
-        inner_steps=300,
+        inner_steps=60,
         inner_decay=1.0,
         inner_batch_size="all",
     )

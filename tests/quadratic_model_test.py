@@ -13,7 +13,9 @@ pytestmark = [pytest.mark.backends, pytest.mark.usefixtures("float64")]
 
 
 def computed(function, *arguments):
-    result = function(*map(ops.convert_to_tensor, arguments))
+    result = function(
+        *(ops.convert_to_tensor(each, "float64") for each in arguments)
+    )
     return ops.convert_to_numpy(result)
 
 

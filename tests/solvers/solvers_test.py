@@ -48,9 +48,11 @@ def only_rows(only_if_cheaper, **arguments):
     return IterativeSolver(inner_batch_size="all", **arguments)
 
 
-@pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("inner_optimizer", ["sgd", "adam", None])
-@pytest.mark.parametrize("inner_steps", [1, 2, 5, 50])
+@pytest.mark.parametrize(
+    ("inner_optimizer", "use_bias"),
+    [("sgd", True), ("sgd", False), ("adam", True), (None, True)],
+)
+@pytest.mark.parametrize("inner_steps", [1, 2, 20])
 def test_gram_steps_are_those_on_all_rows(
     inner_steps, inner_optimizer, use_bias, monkeypatch
 ):
@@ -116,7 +118,7 @@ def test_exact_is_where_the_iterative_solver_converges_to():
         learning_rate_scaling="absolute",
         inner_optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
         inner_batch_size="all",
-        inner_steps=600,
+        inner_steps=300,
         proximal=np.sqrt(damping) * mean_diagonal(x),
         exclude=[model.layers[1].name],
     )
