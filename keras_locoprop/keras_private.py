@@ -7,6 +7,7 @@ noticed there first.
 import keras
 from keras.src.backend import in_stateless_scope
 from keras.src.backend.common.masking import get_keras_mask
+from keras.src.backend.common.masking import set_keras_mask
 from keras.src.models.functional import Functional
 from keras.src.models.model import functional_init_arguments
 
@@ -23,6 +24,7 @@ __all__ = [
     "optimized_variables",
     "plain_optimizer_class",
     "rmsprop_slots",
+    "set_mask",
     "stored_value",
     "track_variable",
     "variable_index",
@@ -80,6 +82,11 @@ def rmsprop_slots(optimizer, variable):
     """The mean square and the momentum that RMSprop keeps of a variable."""
     index = variable_index(optimizer, variable)
     return optimizer._velocities[index], optimizer._momentums[index]
+
+
+def set_mask(tensor, mask):
+    """Attaches a mask to a tensor, for Keras."""
+    set_keras_mask(tensor, mask)
 
 
 def stored_value(variable):

@@ -178,8 +178,8 @@ def _check_records(plan, records, record_gradients, local_gradients):
         raise ValueError(
             "`exclude` must name layers that are called where their inputs "
             "cannot be recorded, as inside a loop, a condition or a "
-            f"`tf.function` of its own. Received: {local.name!r} is such a "
-            "layer, and is not excluded."
+            "compiled or rematerialized function of their own. Received: "
+            f"{local.name!r} is such a layer, and is not excluded."
         )
 
 

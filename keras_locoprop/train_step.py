@@ -35,11 +35,7 @@ def prepare_optimizer(model, was_called=False):
         The `plan.Plan`, or `None` if the model is not built yet.
     """
     optimizer = find_locoprop(model.optimizer)
-    if backend.replicas() > 1:
-        raise ValueError(
-            "`LocoProp` trains on one device at a time. Received: a "
-            f"distribution strategy with {backend.replicas()} replicas."
-        )
+    backend.check_distribution()
     if not (was_called or _is_built(model)):
         return None
     plan = make_plan(model, optimizer.variant, optimizer.exclude)
@@ -116,7 +112,8 @@ def minimize(model, compute_loss, examples, sample_weight=None):
             trainable variables are trained.
         compute_loss: Callable without arguments. It calls the model, or the
             layers in it, and returns the loss: a scalar, the mean over the
-            examples of the batch. It is called once. Regularizers of layers
+            examples of the batch. Where it is traced, it may be called
+            twice for that. Regularizers of layers
             with a local problem act by themselves; those of other weights
             only if `model.losses` is in it.
         examples: Integer or scalar tensor: the number of examples in the batch.

@@ -172,3 +172,24 @@ def test_padding_does_not_change_the_targets(sequences):
     short = train(short_model, x[half], y[half], **sgd)
     for left, right in zip(padded, short, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-4, atol=2e-5)
+
+
+def test_metrics_leave_out_what_is_masked():
+    """As they do for any other optimizer."""
+    x = np.repeat([[1, 2, 0, 0, 0, 0]], 16, axis=0)
+    y = np.tile([0, 1, 1, 1, 0, 0], (16, 1))[..., None]
+    accuracies = []
+    for optimizer in ("sgd", LocoProp()):
+        keras.utils.set_random_seed(0)
+        model = keras_locoprop.Sequential(
+            [
+                keras.Input((TIME,)),
+                layers.Embedding(3, FEATURES, mask_zero=True),
+                layers.Dense(2, "softmax"),
+            ]
+        )
+        model.compile(
+            optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+        accuracies.append(model.train_on_batch(x, y)[1])
+    assert accuracies[0] == pytest.approx(accuracies[1])

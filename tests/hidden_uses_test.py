@@ -112,6 +112,22 @@ def test_a_layer_that_another_one_holds_goes_to_the_fallback(x):
     assert np.all(encoder.kernel.numpy() != before)
 
 
+def test_layers_without_a_gradient_do_not_count(x):
+    """Those that most of the network is in stand still, and no other."""
+    inputs = keras.Input((FEATURES,))
+    stopped = inputs
+    for _ in range(3):
+        stopped = layers.Dense(FEATURES, "tanh")(stopped)
+    last = layers.Dense(FEATURES)
+    outputs = last(layers.Lambda(ops.stop_gradient)(stopped))
+    model = keras_locoprop.Model(inputs, outputs)
+    model.compile(optimizer=LocoProp(), loss="mse")
+    before = keras.ops.convert_to_numpy(last.kernel)
+    losses = model.fit(x, x, epochs=3, verbose=0).history["loss"]
+    assert np.all(keras.ops.convert_to_numpy(last.kernel) != before)
+    assert losses[-1] < losses[0]
+
+
 def test_a_layer_that_is_never_called_does_no_harm(x):
     class Unused(keras_locoprop.Model):
         def __init__(self):

@@ -100,6 +100,12 @@ def test_mask_of():
     assert keras_private.mask_of(keras.ops.ones(2)) is None
 
 
+def test_set_mask():
+    tensor, mask = keras.ops.ones((1, 2, 3)), keras.ops.ones((1, 2), "bool")
+    keras_private.set_mask(tensor, mask)
+    assert keras_private.mask_of(tensor) is mask
+
+
 def test_track_variable():
     optimizer = keras.optimizers.SGD()
     variable = keras.Variable([1.0])

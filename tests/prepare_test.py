@@ -137,10 +137,13 @@ def test_subclassing_is_unharmed_by_functional_use(data):
     compiled(Subclassed).fit(*data, verbose=0)
 
 
-def test_several_replicas_are_refused(data, monkeypatch):
-    monkeypatch.setattr(keras_locoprop.backend, "replicas", lambda: 2)
+def test_devices_are_checked_before_the_first_step(data, monkeypatch):
+    def refuse():
+        raise ValueError("not on these")
+
+    monkeypatch.setattr(keras_locoprop.backend, "check_distribution", refuse)
     model = compiled(MODELS["functional"])
     before = model.get_weights()
-    with pytest.raises(ValueError, match="one device at a time.*2 replicas"):
+    with pytest.raises(ValueError, match="not on these"):
         model.fit(*data, verbose=0)
     assert_same(model.get_weights(), before, 0.0)

@@ -1,5 +1,6 @@
 """An automatic step on every topology."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -21,3 +22,13 @@ def test_it_lowers_the_loss(name):
     losses = model.fit(x, y, epochs=15, verbose=0).history["loss"]
     assert np.mean(losses[-3:]) < 0.9 * losses[0]
     assert int(model.optimizer.skipped_steps) == 0
+
+
+def test_an_output_that_depends_on_no_weight():
+    inputs = keras.Input((4,))
+    outputs = [keras.layers.Dense(2)(inputs), keras.layers.Identity()(inputs)]
+    model = keras_locoprop.Model(inputs, outputs)
+    model.compile(LocoProp("auto"), ["mse", "mse"])
+    x = np.random.normal(size=(32, 4)).astype("float32")
+    losses = model.fit(x, [x[:, :2], x], epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]

@@ -26,11 +26,11 @@ FUNCTIONS = {
     ),
     "steps": (
         "builds_models_first",
+        "check_distribution",
         "compiled",
         "cond",
         "current_trace",
         "repeat",
-        "replicas",
         "run_train_step",
         "step_function",
         "train_function",

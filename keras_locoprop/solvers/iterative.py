@@ -90,6 +90,8 @@ class IterativeSolver:
             self._rate = rate
             with without_constraints(weights):
                 self._optimizer.apply(gradients, weights)
+            # Where a step is compiled it is a tensor that only lives there.
+            self._rate = None
 
         if not self._is_fused:
             apply = backend.compiled(apply)

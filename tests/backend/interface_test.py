@@ -71,6 +71,50 @@ def test_differentiate():
     np.testing.assert_allclose(ops.convert_to_numpy(other), [7.0])
 
 
+def test_differentiate_a_constant():
+    weight = keras.Variable([2.0])
+
+    def forward():
+        probed = backend.probe(weight * 3.0)
+        return ops.convert_to_tensor(1.0), [probed], {}
+
+    _, at_probes, of_weights = backend.differentiate(forward, [weight])
+    assert list(at_probes) == list(of_weights) == [None]
+
+
+def test_differentiate_where_gradients_are_stopped():
+    """Zero would stand for a gradient that happens to be so."""
+    weight, other = keras.Variable([2.0]), keras.Variable([3.0])
+
+    def forward():
+        stopped = backend.probe(weight * 3.0)
+        probed = backend.probe(other * ops.stop_gradient(stopped))
+        return ops.sum(probed**2), [stopped, probed], {}
+
+    _, at_probes, of_weights = backend.differentiate(forward, [weight, other])
+    assert at_probes[0] is of_weights[0] is None
+    np.testing.assert_allclose(at_probes[1], [36.0])
+    np.testing.assert_allclose(of_weights[1], [216.0])
+
+
+def test_jacobian_products_of_an_output_that_moves_with_no_weight():
+    weights = make_weights()
+    fixed = ops.convert_to_tensor(INPUTS)
+    direction = [ops.ones_like(weights[0].value), None]
+    for others in ([], [outputs]):
+        _, _, [products] = backend.jacobian_products(
+            lambda others=others: (
+                [fixed, *(f(weights) for f in others)],
+                None,
+            ),
+            weights,
+            [direction],
+        )
+        np.testing.assert_allclose(products[0], np.zeros_like(INPUTS))
+        for product in products[1:]:
+            np.testing.assert_allclose(product, INPUTS)
+
+
 def test_pulled_back():
     weight = keras.Variable([2.0, 3.0])
 

@@ -136,3 +136,61 @@ def test_a_stock_model_cannot_have_a_train_step_of_its_own():
     x = np.random.normal(size=(32, 4)).astype("float32")
     with pytest.raises(ValueError, match="must be a `keras_locoprop.Model`"):
         model.fit(x, x[:, :2], verbose=0)
+
+
+def test_a_distribution_of_the_model_is_refused():
+    devices = keras.distribution.list_devices()
+    mesh = keras.distribution.DeviceMesh((1, 1), ("batch", "model"), devices)
+    distribution = keras.distribution.ModelParallel(
+        layout_map=keras.distribution.LayoutMap(mesh), batch_dim_name="batch"
+    )
+    model = make_model()
+    model.compile(LocoProp(), "mse")
+    x = np.random.normal(size=(32, 4)).astype("float32")
+    with (
+        distribution.scope(),
+        pytest.raises(ValueError, match="one device, or with .*DataParallel"),
+    ):
+        model.fit(x, x[:, :2], verbose=0)
+
+
+class Interrupted(layers.Layer):
+    is_due = False
+
+    def call(self, inputs):
+        if self.is_due:
+            raise KeyboardInterrupt
+        return inputs
+
+
+def test_an_interruption_costs_no_weights():
+    layer = Interrupted()
+    model = keras_locoprop.Sequential(
+        [keras.Input((4,)), layers.Dense(5, "tanh"), layer, layers.Dense(2)]
+    )
+    model.compile(LocoProp(), "mse")
+    before = model.get_weights()
+    x = np.random.normal(size=(32, 4)).astype("float32")
+    layer.is_due = True
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, x[:, :2], verbose=0)
+    np.testing.assert_equal(model.get_weights(), before)
+
+
+def test_inner_steps_outside_of_a_compiled_function_are_no_loop(monkeypatch):
+    """A loop would be, anew in each step."""
+    model = make_model()
+    model.compile(LocoProp(inner_steps=8), "mse")
+    x = np.random.normal(size=(32, 4)).astype("float32")
+
+    def compute_loss():
+        return keras.ops.mean(keras.ops.square(model(x) - x[:, :2]))
+
+    def no_loop(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("jax.lax.fori_loop", no_loop)
+    keras_locoprop.minimize(model, compute_loss, 32)
+    assert int(model.optimizer.iterations) == 1
+    with pytest.raises(AssertionError):
+        model.fit(x, x[:, :2], verbose=0)

@@ -76,3 +76,13 @@ def test_compiled_function_gives_the_same():
 
     step()
     np.testing.assert_allclose(variable, [6.0, 12.0])
+
+
+def test_several_replicas_are_refused(monkeypatch):
+    class Mirrored:
+        num_replicas_in_sync = 2
+
+    backend.check_distribution()
+    monkeypatch.setattr(tf.distribute, "get_strategy", Mirrored)
+    with pytest.raises(ValueError, match="one device at a time.*2 replicas"):
+        backend.check_distribution()

@@ -86,19 +86,26 @@ def _traced(forward, weights):
 def _where_needed(gradients, operations, count):
     """Puts `None` where the first so many outputs do not need an input.
 
-    Derivatives that are zero everywhere are no different in JAX.
+    To JAX, derivatives that are zero everywhere are as any others.
     """
-    needed = set(operations.jaxpr.outvars[:count])
+    needed = set(_differentiable(operations.jaxpr.outvars[:count]))
     for operation in reversed(operations.jaxpr.eqns):
+        if operation.primitive.name == "stop_gradient":
+            continue
         if not needed.isdisjoint(operation.outvars):
-            needed.update(
-                variable
-                for variable in operation.invars
-                if not isinstance(variable, core.Literal)
-            )
+            needed.update(_differentiable(operation.invars))
     return [
         gradient if variable in needed else None
         for gradient, variable in zip(gradients, operations.jaxpr.invars)
+    ]
+
+
+def _differentiable(variables):
+    return [
+        variable
+        for variable in variables
+        if not isinstance(variable, core.Literal)
+        and jnp.issubdtype(variable.aval.dtype, jnp.inexact)
     ]
 
 

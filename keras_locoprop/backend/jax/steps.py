@@ -7,6 +7,7 @@ between they are in a scope, where they are read and assigned as elsewhere.
 import functools
 
 import jax
+import keras
 from jax import numpy as jnp
 from jax.extend import core
 
@@ -30,10 +31,12 @@ def train_function(model, function):
         state = _without_aliases(state)
         try:
             return function(state, iterator)
-        except Exception:
-            # Keras has taken the values out of the variables.
+        except BaseException:
+            # Keras has taken the values out of the variables. Within several
+            # steps per execution they may have been donated.
             for variables, values in zip(_groups(model), state):
-                _assign(variables, values)
+                if not any(value.is_deleted() for value in values):
+                    _assign(variables, values)
             raise
 
     return with_state_kept
@@ -58,9 +61,7 @@ def _without_aliases(state):
 def step_function(function):
     @functools.wraps(function)
     def checked(*args, **kwargs):
-        # A compiled function makes tracers even of constants.
-        is_compiled = isinstance(jnp.zeros(()), jax.core.Tracer)
-        if is_compiled and not keras_private.in_stateless_scope():
+        if _is_traced() and not keras_private.in_stateless_scope():
             raise ValueError(
                 "`train_step` must call `keras_locoprop.minimize` within a "
                 "`keras.StatelessScope` on JAX, where it assigns no variables "
@@ -102,7 +103,11 @@ def cond(predicate, if_true, if_false):
 
 
 def repeat(function, times, period):
-    # Each round through the positions is the same code.
+    if not _is_traced():
+        # A loop would be compiled anew in each step.
+        for index in range(times):
+            function(index, index)
+        return
     function(0, 0)
     period = period()
     rounds, rest = divmod(times - 1, period)
@@ -126,6 +131,11 @@ def repeat(function, times, period):
         take_round(0)
     for position in range(1, rest + 1):
         function(rounds * period + position, position)
+
+
+def _is_traced():
+    # A function that is being compiled makes tracers even of constants.
+    return isinstance(jnp.zeros(()), jax.core.Tracer)
 
 
 def _assigned_by(*functions):
@@ -166,5 +176,13 @@ def compiled(function):
     return function
 
 
-def replicas():
-    return 1
+def check_distribution():
+    distribution = keras.distribution.distribution()
+    if distribution is not None and not isinstance(
+        distribution, keras.distribution.DataParallel
+    ):
+        raise ValueError(
+            "`LocoProp` trains on one device, or with "
+            "`keras.distribution.DataParallel`. Received: "
+            f"distribution={distribution}"
+        )

@@ -24,6 +24,7 @@ def train_function(model, function):
     """What is to stand for the function that runs Keras's train steps.
 
     The same, but for where a step that raises would cost the model its weights.
+    What came before it in one execution of several steps is lost there.
     """
     return function
 
@@ -89,6 +90,15 @@ def repeat(function, times, period):
         function(index, index)
 
 
-def replicas():
-    """How many copies of the model a distribution strategy trains at once."""
-    return tf.distribute.get_strategy().num_replicas_in_sync
+def check_distribution():
+    """Raises if the model is trained on devices that it cannot be trained on.
+
+    Raises:
+        ValueError: If so.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            "`LocoProp` trains on one device at a time. Received: a "
+            f"distribution strategy with {replicas} replicas."
+        )

@@ -1,9 +1,12 @@
 """PyTorch: gradients."""
 
 import contextlib
+import itertools
 
 import keras
 import torch
+
+from keras_locoprop import keras_private
 
 
 def probe(tensor):
@@ -16,9 +19,7 @@ def differentiate(forward, weights):
     values = [weight.value for weight in weights]
     with _differentiable(values):
         loss, probed, kept = forward()
-        gradients = torch.autograd.grad(
-            loss, probed + values, allow_unused=True
-        )
+        gradients = _gradients([loss], probed + values, None)
     return _detached(kept), gradients[: len(probed)], gradients[len(probed) :]
 
 
@@ -26,10 +27,7 @@ def pulled_back(forward, cotangents):
     with torch.enable_grad():
         outputs, probed, kept = forward()
     kept = _detached(kept)
-    gradients = torch.autograd.grad(
-        outputs, probed, cotangents(kept), allow_unused=True
-    )
-    return kept, gradients
+    return kept, _gradients(outputs, probed, cotangents(kept))
 
 
 def gradient(function, variable):
@@ -51,6 +49,21 @@ def vector_jacobian_product(function, variables, vector):
         )
 
 
+def _gradients(outputs, sources, cotangents):
+    """Gradients, or `None` where there is none, at sources."""
+    depends = [output.requires_grad for output in outputs]
+    if not any(depends):
+        return [None] * len(sources)
+    if cotangents is not None:
+        cotangents = list(itertools.compress(cotangents, depends))
+    return torch.autograd.grad(
+        list(itertools.compress(outputs, depends)),
+        sources,
+        cotangents,
+        allow_unused=True,
+    )
+
+
 @contextlib.contextmanager
 def _differentiable(values):
     """Within it, frozen weights can be differentiated by as well."""
@@ -67,7 +80,15 @@ def _differentiable(values):
 
 def _detached(structure):
     """The structure with tensors that hold on to no forward pass."""
-    return keras.tree.map_structure(
-        lambda leaf: leaf.detach() if isinstance(leaf, torch.Tensor) else leaf,
-        structure,
-    )
+
+    def detached(leaf):
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        alone = leaf.detach()
+        mask = keras_private.mask_of(leaf)
+        if mask is not None:
+            # Metrics leave out what it leaves out.
+            keras_private.set_mask(alone, mask)
+        return alone
+
+    return keras.tree.map_structure(detached, structure)

@@ -16,11 +16,16 @@ def jacobian_products(forward, weights, directions):
         attention.sdpa_kernel(attention.SDPBackend.MATH),
     ):
         outputs, kept = forward()
+        moving_outputs = [o for o in outputs if o.requires_grad]
+        if not moving_outputs:
+            zeros = [torch.zeros_like(output) for output in outputs]
+            return outputs, kept, [zeros for _ in directions]
         cotangents = [
-            torch.zeros_like(output, requires_grad=True) for output in outputs
+            torch.zeros_like(output, requires_grad=True)
+            for output in moving_outputs
         ]
         pulled_back = torch.autograd.grad(
-            outputs,
+            moving_outputs,
             values,
             cotangents,
             create_graph=True,
@@ -29,12 +34,18 @@ def jacobian_products(forward, weights, directions):
     products = []
     for direction in directions:
         moving = [i for i, part in enumerate(direction) if part is not None]
-        products.append(
+        of_moving = iter(
             _pulled_back(
                 [pulled_back[i] for i in moving],
                 [direction[i] for i in moving],
                 cotangents,
             )
+        )
+        products.append(
+            [
+                next(of_moving) if o.requires_grad else torch.zeros_like(o)
+                for o in outputs
+            ]
         )
     return [output.detach() for output in outputs], kept, products
 

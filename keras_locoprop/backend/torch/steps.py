@@ -39,5 +39,13 @@ def repeat(function, times, period):
         function(index, index)
 
 
-def replicas():
-    return 1
+def check_distribution():
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    processes = distributed.get_world_size()
+    if processes > 1:
+        raise ValueError(
+            "`LocoProp` trains on one device at a time. Received: "
+            f"`torch.distributed` with {processes} processes."
+        )
