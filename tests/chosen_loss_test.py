@@ -10,8 +10,6 @@ import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop import coverage
 
-pytestmark = pytest.mark.backends
-
 FEATURES, CLASSES, EXAMPLES = 5, 3, 40
 
 

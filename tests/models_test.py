@@ -206,6 +206,9 @@ def test_class_weight(data):
     )
 
 
+@pytest.mark.not_on(
+    "jax", "torch", reason="the arguments are those of any backend"
+)
 @pytest.mark.parametrize(
     "arguments",
     [
