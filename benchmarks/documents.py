@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import architectures
 from benchmarks import solver_cost
+from benchmarks import step_time_report
 from benchmarks import sweep
 from benchmarks import sweep_report
 from benchmarks import time_to_loss
@@ -27,6 +28,7 @@ DOCUMENTS = (
     BENCHMARKS / "NOTES.md",
 )
 COMPARISON = BENCHMARKS / "results" / "comparison.jsonl"
+STEP_TIME_ON_BACKENDS = BENCHMARKS / "results" / "step_time_on_backends.jsonl"
 _MARKED = re.compile(
     r"(<!-- table: (?P<name>[^>]+?) -->\n).*?(<!-- end of table -->)",
     re.DOTALL,
@@ -48,6 +50,9 @@ def tables():
         **{f"time to loss {name}": text for name, text in time_to.items()},
         "architectures": architectures.summary(
             read_lines(architectures.RESULTS)
+        ),
+        "step time on backends": step_time_report.side_by_side(
+            read_lines(STEP_TIME_ON_BACKENDS)
         ),
         "sweep": sweep_report.summary(
             read_lines(sweep.RESULTS / "sweep.jsonl"),

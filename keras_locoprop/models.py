@@ -64,11 +64,6 @@ class Model(LocoPropTraining, keras.Model):
 class Functional(Model, keras_private.Functional):
     """What `Model(inputs, outputs)` makes."""
 
-    def __init__(self, inputs, outputs, name=None, **kwargs):
-        keras_private.Functional.__init__(
-            self, inputs, outputs, name=name, **kwargs
-        )
-
 
 @keras.saving.register_keras_serializable("keras_locoprop")
 class Sequential(LocoPropTraining, keras.Sequential):

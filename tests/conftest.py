@@ -3,7 +3,9 @@ import os
 import keras
 import pytest
 
-BACKEND = keras.backend.backend()
+from tests.double_precision import BACKEND
+from tests.double_precision import double_precision
+
 if BACKEND == "jax":
     # Most of the time is XLA's, which compiles what runs but once or twice.
     os.environ.setdefault(
@@ -55,31 +57,5 @@ def compiled_steps():
 
 @pytest.fixture
 def float64():
-    """Double precision everywhere, so that only true differences are seen.
-
-    The dtype policy is cached when it is first asked for, and does not follow
-    `set_floatx` from then on.
-    """
-    floatx = keras.config.floatx()
-    policy = keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    _allow_double_precision(True)
-    yield
-    _allow_double_precision(False)
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(policy)
-
-
-def _allow_double_precision(allowed):
-    """Elsewhere than on TensorFlow Keras promotes it to single precision."""
-    if BACKEND == "tensorflow":
-        return
-    from keras.src.backend.common import dtypes
-
-    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64" if allowed else "float32"
-    if BACKEND == "jax":
-        import jax
-
-        # JAX has none unless it is told to.
-        jax.config.update("jax_enable_x64", allowed)
+    with double_precision():
+        yield

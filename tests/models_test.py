@@ -7,6 +7,7 @@ from keras import layers
 
 import keras_locoprop
 from keras_locoprop import LocoProp
+from keras_locoprop import keras_private
 from tests.small_models import CLASSES
 from tests.small_models import EXAMPLES
 from tests.small_models import FEATURES
@@ -43,7 +44,7 @@ def test_fit_lowers_the_loss(make, data):
 def test_other_optimizers_train_as_in_keras(make, data):
     stocks = {
         keras_locoprop.Sequential: keras.Sequential,
-        keras_locoprop.models.Functional: keras.Model,
+        keras_locoprop.models.Functional: keras_private.Functional,
     }
     model = compiled(make, keras.optimizers.Adam())
     model(data[0])
