@@ -141,7 +141,7 @@ class LocalProblem(NamedTuple):
         total = ops.shape(call.inputs)[0]
         start, size = row_slice(total)
         inputs, activated, gradient, counts = (
-            None if tensor is None else backend.rows(tensor, start, size)
+            None if tensor is None else tensor[start : start + size]
             for tensor in (
                 call.inputs,
                 call.activated,

@@ -35,7 +35,7 @@ FUNCTIONS = {
         "step_function",
         "train_function",
     ),
-    "tensors": ("cholesky", "rows", "snapshot", "widest_float"),
+    "tensors": ("cholesky", "snapshot", "widest_float"),
 }
 _SERVED = ("tensorflow", "jax", "torch")
 

@@ -8,10 +8,6 @@ def snapshot(variable):
     return jnp.asarray(variable.value)
 
 
-def rows(tensor, start, size):
-    return tensor[start : start + size]
-
-
 def cholesky(matrix):
     return jnp.linalg.cholesky(matrix)
 

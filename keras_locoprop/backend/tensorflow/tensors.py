@@ -8,11 +8,6 @@ def snapshot(variable):
     return tf.convert_to_tensor(variable.value)
 
 
-def rows(tensor, start, size):
-    """`tensor[start : start + size]`."""
-    return tensor[start : start + size]
-
-
 def cholesky(matrix):
     """The lower factor; not finite where there is none."""
     # Keras's own raises, and a batch that is not finite is to be skipped.

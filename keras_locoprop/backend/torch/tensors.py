@@ -7,10 +7,6 @@ def snapshot(variable):
     return variable.value.detach().clone()
 
 
-def rows(tensor, start, size):
-    return tensor[start : start + size]
-
-
 def cholesky(matrix):
     factor, failed = torch.linalg.cholesky_ex(matrix)
     return torch.where(failed > 0, torch.nan, factor)
