@@ -24,6 +24,7 @@ _LOCOPROP_SETTINGS = (
     "inner_batch_size",
     "inner_decay",
     "proximal",
+    "weight_averaging",
 )
 _INNER_OPTIMIZER_SETTINGS = ("rho", "momentum", "epsilon")
 
@@ -51,6 +52,9 @@ def make_optimizer(name, settings):
         if setting in settings
     }
     inner = type(inner).from_config(config)
+    # What averages by default is the default inner optimizer alone.
+    by_default = keras_locoprop.LocoProp(**settings).weight_averaging
+    settings.setdefault("weight_averaging", by_default)
     return keras_locoprop.LocoProp(inner_optimizer=inner, **settings)
 
 

@@ -3,8 +3,10 @@
 import keras
 
 from keras_locoprop.solvers import SQUARED_ONLY
+from keras_locoprop.solvers import WITHOUT_RATE
 
 AUTO = "auto"
+WEIGHT_AVERAGING = 0.98
 
 
 def default_inner_optimizer():
@@ -32,6 +34,20 @@ def resolve_defaults(is_automatic, variant, solver, output_scaling):
         is_full = is_automatic and solver == "exact"
         output_scaling = "full" if is_full else None
     return variant, solver, output_scaling
+
+
+def default_weight_averaging(
+    is_automatic, solver, inner_optimizer, keras_arguments
+):
+    """That of the default inner optimizer, unless Keras averages already."""
+    if (
+        is_automatic
+        or solver in WITHOUT_RATE
+        or inner_optimizer is not None
+        or keras_arguments.get("use_ema")
+    ):
+        return 0.0
+    return WEIGHT_AVERAGING
 
 
 def paper_arguments():

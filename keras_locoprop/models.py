@@ -145,7 +145,9 @@ def _make_train_function(model, of_keras, force):
     of_keras(force)
     if model.train_function is not before:
         model.train_function = backend.train_function(
-            model, model.train_function
+            model,
+            model.train_function,
+            find_locoprop(model.optimizer).state.averaged_weights,
         )
 
 

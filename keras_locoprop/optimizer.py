@@ -10,6 +10,7 @@ from keras import ops
 from keras_locoprop import keras_private
 from keras_locoprop.configuration import AUTO
 from keras_locoprop.configuration import default_inner_optimizer
+from keras_locoprop.configuration import default_weight_averaging
 from keras_locoprop.configuration import paper_arguments
 from keras_locoprop.configuration import resolve_defaults
 from keras_locoprop.optimizer_state import make_state
@@ -35,6 +36,7 @@ _PLAIN_ARGUMENTS = (
     "activation_learning_rate",
     "variant",
     "gradient_scaling",
+    "weight_averaging",
     "exclude",
     *_OF_SOLVER,
 )
@@ -127,6 +129,14 @@ class LocoProp(keras.optimizers.Optimizer):
         maximum_width: Integer: layers with more inputs than this are solved by
             the inner optimizer, such with more units scaled by unit. Defaults
             to `4096`.
+        weight_averaging: Float `m` in `[0, 1)`. In `fit` the model's weights
+            are a running mean of the weights that steps are taken from, over
+            about the last tenth of all steps, and `1 / (1 - m)` steps at most
+            (see `AveragedWeights`). The loss in the progress bar is that of the
+            latter. Defaults to `None`: `0.98` with the default inner optimizer,
+            whose momentum is heavy, and `0.0`, which is none, with one of your
+            own, with `learning_rate="auto"`, with a solver without a rate and
+            with `use_ema`.
         **kwargs: Keras's optimizer arguments: `weight_decay`, `clipnorm`,
             `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor`,
@@ -180,12 +190,17 @@ class LocoProp(keras.optimizers.Optimizer):
         damping=0.05,
         curvature_period=10,
         maximum_width=4096,
+        weight_averaging=None,
         **kwargs,
     ):
         is_automatic = isinstance(learning_rate, str) and learning_rate == AUTO
         variant, solver, output_scaling = resolve_defaults(
             is_automatic, variant, solver, output_scaling
         )
+        if weight_averaging is None:
+            weight_averaging = default_weight_averaging(
+                is_automatic, solver, inner_optimizer, kwargs
+            )
         own_arguments = {
             "learning_rate": learning_rate,
             "activation_learning_rate": activation_learning_rate,
@@ -202,6 +217,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "damping": damping,
             "curvature_period": curvature_period,
             "maximum_width": maximum_width,
+            "weight_averaging": weight_averaging,
         }
         check_arguments(own_arguments)
         unusable = (LocoProp, keras.optimizers.LossScaleOptimizer)
@@ -240,6 +256,7 @@ class LocoProp(keras.optimizers.Optimizer):
             fallback,
             {name: own_arguments[name] for name in _OF_SOLVER},
             is_automatic,
+            weight_averaging,
             track=functools.partial(keras_private.track_variable, self),
         )
 

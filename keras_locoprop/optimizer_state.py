@@ -5,12 +5,15 @@ from keras import ops
 
 from keras_locoprop import keras_private
 from keras_locoprop.automatic_step import AutomaticStep
+from keras_locoprop.averaged_weights import AveragedWeights
 from keras_locoprop.solvers import WITHOUT_RATE
 from keras_locoprop.solvers import FallbackSolver
 from keras_locoprop.solvers import make_solver
 
 
-def make_state(inner, fallback, arguments, is_automatic, track):
+def make_state(
+    inner, fallback, arguments, is_automatic, weight_averaging, track
+):
     """Makes the solvers that the arguments of `LocoProp` ask for.
 
     Args:
@@ -18,6 +21,7 @@ def make_state(inner, fallback, arguments, is_automatic, track):
         fallback: The fallback optimizer.
         arguments: Dict of LocoProp's arguments that its solvers take.
         is_automatic: Boolean: whether the learning rate is `"auto"`.
+        weight_averaging: Float, as in `LocoProp`.
         track: Callable that is given each variable of the state.
 
     Returns:
@@ -44,6 +48,7 @@ def make_state(inner, fallback, arguments, is_automatic, track):
         ),
         fallback=FallbackSolver(fallback),
         automatic_step=automatic_step,
+        averaged_weights=AveragedWeights(weight_averaging),
         inner_learning_rate=inner_rate if takes_rate else None,
         track=track,
     )
@@ -64,6 +69,7 @@ class OptimizerState:
         solver,
         fallback,
         automatic_step,
+        averaged_weights,
         inner_learning_rate,
         track,
     ):
@@ -72,6 +78,7 @@ class OptimizerState:
         self.solver = solver
         self.fallback = fallback
         self.automatic_step = automatic_step
+        self.averaged_weights = averaged_weights
         self.inner_learning_rate = inner_learning_rate
         # Draws the gradients that curvature is made of.
         self.seed = keras.random.SeedGenerator(0)
@@ -155,13 +162,15 @@ class OptimizerState:
         self.fallback.build(
             [w for i, w in enumerate(self._weights) if i not in local]
         )
+        self.averaged_weights.build(self._weights)
         self._solvers_built = True
         # Whatever saves or restores an optimizer goes by what Keras tracks.
-        for variable in self.variables:
+        for variable in self.variables + self.averaged_weights.variables:
             self._track(variable)
 
     @property
     def variables(self):
+        """What a solve changes."""
         if not self._solvers_built:
             return []
         variables = self.solver.variables + self.fallback.variables

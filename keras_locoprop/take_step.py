@@ -33,6 +33,7 @@ def take_step(
     Returns:
         What `compute_loss` returned, before the step.
     """
+    averaged_weights = optimizer.state.averaged_weights
     state = model.non_trainable_variables + optimizer.solver_variables
     before = [backend.snapshot(variable) for variable in state]
 
@@ -102,6 +103,10 @@ def take_step(
                 ]
             backend.apply(model.optimizer, displacements, weights)
 
+    def move():
+        apply(displacements)
+        averaged_weights.follow()
+
     def skip():
         for variable, value in zip(state, before):
             variable.assign(value)
@@ -111,7 +116,7 @@ def take_step(
             apply([d * float("nan") for d in displacements])
 
     finite = _all_finite([loss, *displacements, *optimizer.volatile_variables])
-    backend.cond(finite, lambda: apply(displacements), skip)
+    backend.cond(finite, move, skip)
     return loss, outputs
 
 

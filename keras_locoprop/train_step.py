@@ -1,5 +1,6 @@
 """The train step of Keras, around LocoProp's own step."""
 
+import contextlib
 import warnings
 
 import keras
@@ -86,15 +87,17 @@ def train_step(model, data):
 
     plan = prepare_optimizer(model, was_called=True)
     network = Network(model, plan.local_layers, x, y, sample_weight)
-    _, prediction = take_step(
-        model,
-        find_locoprop(model.optimizer),
-        plan,
-        compute_loss,
-        examples,
-        sample_weight,
-        network,
-    )
+    optimizer = find_locoprop(model.optimizer)
+    with _from_leading_weights(optimizer):
+        _, prediction = take_step(
+            model,
+            optimizer,
+            plan,
+            compute_loss,
+            examples,
+            sample_weight,
+            network,
+        )
     return model.compute_metrics(x, y, prediction, sample_weight=sample_weight)
 
 
@@ -172,15 +175,28 @@ def minimize(model, compute_loss, examples, sample_weight=None):
             "with `minimize`. Received: "
             f"solver={optimizer.solver!r}"
         )
-    loss, _ = take_step(
-        model,
-        optimizer,
-        plan,
-        lambda: (compute_loss(), None),
-        examples,
-        sample_weight,
-    )
+    with _from_leading_weights(optimizer):
+        loss, _ = take_step(
+            model,
+            optimizer,
+            plan,
+            lambda: (compute_loss(), None),
+            examples,
+            sample_weight,
+        )
     return loss
+
+
+def _from_leading_weights(optimizer):
+    """The context of a step that has to go to the leading weights by itself.
+
+    Where variables are in a scope, whose assignments are void if the step
+    raises. Elsewhere `backend.train_function` goes to them around the step.
+    """
+    averaged_weights = optimizer.state.averaged_weights
+    if keras_private.in_stateless_scope() and not averaged_weights.is_leading:
+        return averaged_weights.leading()()
+    return contextlib.nullcontext()
 
 
 def _number_of_examples(x):

@@ -168,6 +168,10 @@ _RULES = {
         lambda value: _is_number(value) and 0 <= value <= 1,
         "in the range [0, 1]",
     ),
+    "weight_averaging": (
+        lambda value: _is_number(value) and 0 <= value < 1,
+        "in the range [0, 1), or `None`",
+    ),
     "proximal": (
         lambda value: _is_number(value) and 0 <= value < float("inf"),
         "a float >= 0",

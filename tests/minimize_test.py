@@ -51,7 +51,7 @@ def test_a_loop_of_ones_own_is_fit(run, data):
     by_loop = make_autoencoder()
     by_loop.set_weights(by_fit.get_weights())
     for model in (by_fit, by_loop):
-        model.compile(optimizer=LocoProp(), loss="mse")
+        model.compile(optimizer=LocoProp(weight_averaging=0.0), loss="mse")
     by_fit.fit(data, data, batch_size=16, shuffle=False, verbose=0)
 
     @run
@@ -180,7 +180,7 @@ def test_an_added_loss_counts_in_a_train_step_of_ones_own(data):
         keras.utils.set_random_seed(0)
         model = with_added_loss(model_class)
         model.compile(
-            optimizer=LocoProp(),
+            optimizer=LocoProp(weight_averaging=0.0),
             loss=None if model_class is Penalized else summed_square,
         )
         targets = () if model_class is Penalized else (data,)

@@ -25,7 +25,10 @@ def run_train_step(step, model, state, data):
     )
 
 
-def train_function(model, function):
+def train_function(model, function, averaged_weights):
+    # Steps are in a scope, and take themselves from the leading weights.
+    del averaged_weights
+
     @functools.wraps(function)
     def with_state_kept(state, iterator):
         state = _without_aliases(state)

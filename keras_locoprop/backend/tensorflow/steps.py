@@ -1,5 +1,7 @@
 """TensorFlow: the frame of a step."""
 
+import functools
+
 import tensorflow as tf
 from keras import ops
 
@@ -20,13 +22,28 @@ def run_train_step(step, model, data):
     return step(model, data)
 
 
-def train_function(model, function):
+def train_function(model, function, averaged_weights):
     """What is to stand for the function that runs Keras's train steps.
 
-    The same, but for where a step that raises would cost the model its weights.
-    What came before it in one execution of several steps is lost there.
+    It takes them from the leading weights. Where a step that raises would cost
+    the model its weights they are put back; what came before it in one
+    execution of several steps is lost there.
+
+    Args:
+        model: A `keras.Model`.
+        function: The function that Keras made.
+        averaged_weights: `AveragedWeights`.
     """
-    return function
+    # Not in the graph of the step: what raises there, as an iterator at its
+    # end does, may do so before, after or between the assignments.
+    leading = averaged_weights.leading(tf.function)
+
+    @functools.wraps(function)
+    def from_leading_weights(iterator):
+        with leading():
+            return function(iterator)
+
+    return from_leading_weights
 
 
 def builds_models_first():

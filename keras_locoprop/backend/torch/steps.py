@@ -1,5 +1,7 @@
 """PyTorch: the frame of a step."""
 
+import functools
+
 import torch
 
 
@@ -9,8 +11,15 @@ def run_train_step(step, model, data):
     return step(model, data)
 
 
-def train_function(model, function):
-    return function
+def train_function(model, function, averaged_weights):
+    leading = averaged_weights.leading(torch.no_grad())
+
+    @functools.wraps(function)
+    def from_leading_weights(iterator):
+        with leading():
+            return function(iterator)
+
+    return from_leading_weights
 
 
 def builds_models_first():
