@@ -9,7 +9,7 @@ from keras_locoprop import backend
 from keras_locoprop.precision import full_precision
 
 # Means are over a part of all steps, one in this number.
-GROWTH = 10
+GROWTH = 20
 
 
 class AveragedWeights:
@@ -17,9 +17,9 @@ class AveragedWeights:
 
     Steps are taken from *leading* weights `L`, and after each step
 
-    `W ← m W + (1 - m) L`, `m = min(momentum, t / (t + 10))`,
+    `W ← m W + (1 - m) L`, `m = min(momentum, t / (t + 20))`,
 
-    `t` being the number of steps before: over about the last tenth of all
+    `t` being the number of steps before: over about the last twentieth of all
     steps, and over `1 / (1 - momentum)` at most. What single batches and a
     heavy momentum of the inner optimizer do to `L` averages out in `W`.
 

@@ -131,7 +131,7 @@ class LocoProp(keras.optimizers.Optimizer):
             to `4096`.
         weight_averaging: Float `m` in `[0, 1)`. In `fit` the model's weights
             are a running mean of the weights that steps are taken from, over
-            about the last tenth of all steps, and `1 / (1 - m)` steps at most
+            about the last twentieth of all steps, and `1 / (1 - m)` steps at most
             (see `AveragedWeights`). The loss in the progress bar is that of the
             latter. Defaults to `None`: `0.98` with the default inner optimizer,
             whose momentum is heavy, and `0.0`, which is none, with one of your

@@ -48,7 +48,7 @@ def running_means(weights, momentum):
     """By the definition, in double precision."""
     means = [[w.astype("float64") for w in weights[0]]]
     for step, leading in enumerate(weights[1:]):
-        kept = min(momentum, step / (step + 10))
+        kept = min(momentum, step / (step + 20))
         means.append(
             [
                 kept * mean + (1 - kept) * lead

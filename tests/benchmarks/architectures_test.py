@@ -33,14 +33,14 @@ def test_prints_a_table_and_keeps_the_results(
     data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(problems, "load_data", lambda *_: data)
+    some = dict(list(architectures.OPTIMIZERS.items())[1:3])
+    monkeypatch.setattr(architectures, "OPTIMIZERS", some)
     path = tmp_path / "architectures.jsonl"
     architectures.main(
         f"--network transformer --epochs 2 --results {path}".split()
     )
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["optimizer"] for line in lines] == list(
-        architectures.OPTIMIZERS
-    )
+    assert [line["optimizer"] for line in lines] == list(some)
     for line in lines:
         assert np.all(np.isfinite(line["train_loss"]))
         assert len(line["train_loss"]) == 2
