@@ -130,13 +130,13 @@ class LocoProp(keras.optimizers.Optimizer):
             the inner optimizer, such with more units scaled by unit. Defaults
             to `4096`.
         weight_averaging: Float `m` in `[0, 1)`. In `fit` the model's weights
-            are a running mean of the weights that steps are taken from, over
-            about the last twentieth of all steps, and `1 / (1 - m)` steps at most
+            are a running mean of those that steps are taken from, over about
+            the last twentieth of all steps, and `1 / (1 - m)` steps at most
             (see `AveragedWeights`). The loss in the progress bar is that of the
-            latter. Defaults to `None`: `0.98` with the default inner optimizer,
-            whose momentum is heavy, and `0.0`, which is none, with one of your
-            own, with `learning_rate="auto"`, with a solver without a rate and
-            with `use_ema`.
+            latter weights. Defaults to `None`: `0.98` with the default inner
+            optimizer, whose momentum is heavy, and `0.0`, which is none, with
+            one of your own, with `learning_rate="auto"`, with a solver without
+            a rate and with `use_ema`.
         **kwargs: Keras's optimizer arguments: `weight_decay`, `clipnorm`,
             `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor`,
