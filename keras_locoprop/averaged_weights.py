@@ -23,9 +23,9 @@ class AveragedWeights:
     steps, and over `1 / (1 - momentum)` at most. What single batches and a
     heavy momentum of the inner optimizer do to `L` averages out in `W`.
 
-    Between steps the model holds `W`, and the state `L - W`: weights that are
-    set in between are where training goes on. Within `leading` the model holds
-    `L`, and the state `W`.
+    Between steps the model holds `W`, and the state `L - W`: from weights that
+    are set in between training goes on, with that difference. Within `leading`
+    the model holds `L`, and the state `W`.
 
     Weights with a constraint, which a mean need not obey, and such in half
     precision, which would round it away, lead themselves.
@@ -38,7 +38,9 @@ class AveragedWeights:
         self.momentum = momentum
         self.is_leading = False
         self._steps = None
+        self._is_ahead = None
         self._pairs = []
+        self._trained_pairs = None
 
     def build(self, weights):
         """Creates the state.
@@ -48,8 +50,11 @@ class AveragedWeights:
         """
         if not self.momentum:
             return
-        self._steps = keras.Variable(
-            0.0, dtype=full_precision(), trainable=False, name="averaged_steps"
+        self._steps, self._is_ahead = (
+            keras.Variable(
+                0.0, dtype=full_precision(), trainable=False, name=name
+            )
+            for name in ("averaged_steps", "is_ahead")
         )
         self._pairs = [
             (
@@ -71,48 +76,95 @@ class AveragedWeights:
     def variables(self):
         if not self._pairs:
             return []
-        return [self._steps, *(state for _, state in self._pairs)]
+        states = [state for _, state in self._pairs]
+        return [self._steps, self._is_ahead, *states]
 
-    def leading(self, compiled=lambda function: function):
+    def leading(self, compiled):
         """Makes the context within which the model holds the leading weights.
+
+        However it is left, the model holds the mean after it.
 
         Args:
             compiled: Callable that maps a function without arguments, which
                 assigns variables, to a faster one.
 
         Returns:
-            Callable without arguments; returns a context manager.
+            Callable without arguments; returns a context manager. The model may
+            be built within the first one.
         """
         enter, leave = compiled(self._enter), compiled(self._leave)
+        # Weights that are frozen later are so from the next compilation on.
+        self._trained_pairs = None
 
         @contextlib.contextmanager
         def context():
-            # The first step of a model may be what builds it.
-            was_built = bool(self._pairs)
             self.is_leading = True
-            if was_built:
-                enter()
             try:
+                if self._pairs:
+                    if self._was_left_ahead():
+                        leave()
+                    enter()
                 yield
             finally:
                 self.is_leading = False
-                # Until its first step is over the state is as it was built.
-                if self._pairs and (was_built or self._steps > 0):
+                if self._was_left_ahead():
                     leave()
 
         return context
 
+    @contextlib.contextmanager
+    def leading_in_scope(self):
+        """The same where variables are in a scope that is void if this fails.
+
+        What is assigned in a `keras.StatelessScope` is lost if it raises.
+        """
+        self._trained_pairs = None
+        self.is_leading = True
+        try:
+            self._enter()
+            yield
+            self._leave()
+        finally:
+            self.is_leading = False
+
+    def _was_left_ahead(self):
+        if not self._pairs:
+            return False
+        try:
+            return bool(ops.convert_to_numpy(self._is_ahead))
+        except Exception:
+            # A first step that raised may have made variables without values.
+            return False
+
     def _enter(self):
-        for weight, state in self._trained_pairs():
-            mean = backend.snapshot(weight)
-            weight.assign(mean + state)
-            state.assign(mean)
+        pairs = self._trained()
+        means = [backend.snapshot(weight) for weight, _ in pairs]
+        leads = [mean + state for mean, (_, state) in zip(means, pairs)]
+        self._assign(leads, means, is_ahead=1.0)
 
     def _leave(self):
-        for weight, state in self._trained_pairs():
-            mean = backend.snapshot(state)
-            state.assign(weight - mean)
-            weight.assign(mean)
+        pairs = self._trained()
+        means = [backend.snapshot(state) for _, state in pairs]
+        leads = [weight - mean for (weight, _), mean in zip(pairs, means)]
+        self._assign(means, leads, is_ahead=0.0)
+
+    def _assign(self, weights, states, is_ahead):
+        """Assigns all or, if that is interrupted, all again."""
+
+        def assign():
+            for (weight, state), new_weight, new_state in zip(
+                self._trained(), weights, states
+            ):
+                weight.assign(new_weight)
+                state.assign(new_state)
+            if self._pairs:
+                self._is_ahead.assign(is_ahead)
+
+        try:
+            assign()
+        except BaseException:
+            assign()
+            raise
 
     def follow(self):
         """Moves the mean after a step of the leading weights."""
@@ -121,10 +173,16 @@ class AveragedWeights:
         momentum = ops.minimum(
             self.momentum, self._steps / (self._steps + GROWTH)
         )
-        for weight, mean in self._trained_pairs():
+        for weight, mean in self._trained():
             part = ops.cast(1 - momentum, weight.dtype)
             mean.assign_add(part * (weight - mean))
         self._steps.assign_add(1)
+        # That of a model that was built within its first step is not, so far.
+        self._is_ahead.assign(1.0)
 
-    def _trained_pairs(self):
-        return [(w, state) for w, state in self._pairs if w.trainable]
+    def _trained(self):
+        if self._trained_pairs is None:
+            self._trained_pairs = [
+                pair for pair in self._pairs if pair[0].trainable
+            ]
+        return self._trained_pairs

@@ -195,7 +195,7 @@ def _from_leading_weights(optimizer):
     """
     averaged_weights = optimizer.state.averaged_weights
     if keras_private.in_stateless_scope() and not averaged_weights.is_leading:
-        return averaged_weights.leading()()
+        return averaged_weights.leading_in_scope()
     return contextlib.nullcontext()
 
 

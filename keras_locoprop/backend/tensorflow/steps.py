@@ -36,7 +36,9 @@ def train_function(model, function, averaged_weights):
     """
     # Not in the graph of the step: what raises there, as an iterator at its
     # end does, may do so before, after or between the assignments.
-    leading = averaged_weights.leading(tf.function)
+    leading = averaged_weights.leading(
+        functools.partial(tf.function, autograph=False)
+    )
 
     @functools.wraps(function)
     def from_leading_weights(iterator):
