@@ -32,6 +32,10 @@ class AveragedWeights:
 
     Args:
         momentum: Float in `[0, 1)`; at `0.0` there is nothing to keep.
+
+    Reference:
+        Polyak, Juditsky, [Acceleration of Stochastic Approximation by
+        Averaging](https://doi.org/10.1137/0330046), 1992.
     """
 
     def __init__(self, momentum):
