@@ -14,7 +14,6 @@ from tests.small_models import CLASSES
 from tests.small_models import FEATURES
 from tests.small_models import MODELS
 from tests.small_models import Subclassed
-from tests.small_models import all_models
 from tests.small_models import assert_same
 from tests.small_models import compiled
 from tests.small_models import make_data
@@ -58,10 +57,11 @@ def running_means(weights, momentum):
     return means
 
 
-@all_models
-def test_running_mean_of_the_steps_without(make):
-    if make is Subclassed:
-        pytest.skip("has moving statistics, which are not trained")
+@pytest.mark.parametrize(
+    "name", ["sequential_built", "functional", "prepared_subclassed"]
+)
+def test_running_mean_of_the_steps_without(name):
+    make = MODELS[name]
     leading = trajectory(make, 0.0)
     means = trajectory(make, MOMENTUM)
     assert_same(means[-1], running_means(leading, MOMENTUM)[-1])
@@ -76,13 +76,10 @@ def test_running_mean_of_the_steps_without(make):
             {"steps_per_execution": 3},
             marks=pytest.mark.not_on("torch", reason="Keras has it not"),
         ),
-        {"jit_compile": True},
     ],
     ids=str,
 )
 def test_however_steps_are_run(options):
-    if options.get("jit_compile") and keras.backend.backend() == "torch":
-        pytest.skip("the compiler of PyTorch is not used")
     make = MODELS["sequential_built"]
     usual = weights_after_fit(compiled(make), make_data())
     assert_same(

@@ -87,10 +87,9 @@ def test_other_optimizers_train_as_in_keras(make, data):
     ],
     ids=lambda options: "-".join(f"{k}-{v}" for k, v in options.items()),
 )
-@pytest.mark.parametrize("inner_batch_size", [None, 5])
-def test_ways_to_execute_agree(options, inner_batch_size, data):
+def test_ways_to_execute_agree(options, data):
     def train(**options):
-        optimizer = LocoProp(inner_batch_size=inner_batch_size)
+        optimizer = LocoProp(inner_batch_size=5)
         model = compiled(MODELS["subclassed"], optimizer, **options)
         model.build((None, FEATURES))
         return weights_after_fit(model, data, shuffle=False)

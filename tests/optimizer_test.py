@@ -219,7 +219,7 @@ def test_state_is_in_a_fixed_order():
                 keras.layers.Dense(1),
             ]
         )
-        model.compile(LocoProp(use_ema=True), "mse")
+        model.compile(LocoProp(use_ema=True), "mse", run_eagerly=True)
         model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
         return [v.path.split("/")[-1] for v in model.optimizer.variables]
 

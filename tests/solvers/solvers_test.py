@@ -34,11 +34,11 @@ def make(activation="tanh", use_bias=True):
     )
 
 
-def displacements(model, steps=1, **arguments):
+def displacements(model, steps=1, run_eagerly=False, **arguments):
     """How far each weight goes, in `steps` batches."""
     x, y = data()
     before = model.get_weights()
-    model.compile(LocoProp(**arguments), "mse")
+    model.compile(LocoProp(**arguments), "mse", run_eagerly=run_eagerly)
     model.fit(x, y, batch_size=EXAMPLES, epochs=steps, verbose=0)
     return [old - new for old, new in zip(before, model.get_weights())]
 
@@ -119,6 +119,7 @@ def test_exact_is_where_the_iterative_solver_converges_to():
         inner_optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
         inner_batch_size="all",
         inner_steps=300,
+        run_eagerly=True,
         proximal=np.sqrt(damping) * mean_diagonal(x),
         exclude=[model.layers[1].name],
     )
@@ -172,6 +173,8 @@ def test_conjugate_gradients_solve_the_newton_system(activation):
         solver="conjugate_gradient",
         damping=0.2,
         inner_steps=60,
+        # Faster than the compilation of as many steps.
+        run_eagerly=True,
         gradient_scaling="absolute",
     )
     moved = np.concatenate([np.ravel(part) for part in moved[:2]])
