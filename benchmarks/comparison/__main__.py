@@ -29,7 +29,7 @@ SMOKE_PROBLEMS = {
     "mnist": ("LocoProp()",),
     "classifier": tuple(PEERS),
     "convolutional": ("LocoProp()",),
-    "transformer": ("LocoProp()",),
+    "transformer": ("Adam",),
 }
 
 

@@ -45,7 +45,7 @@ def elsewhere(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", runs.RUNS)
-def test_weights_agree(name, here, elsewhere):
+def test_weights_agree(name, elsewhere, here):
     np.testing.assert_allclose(
         here[name], elsewhere[name], rtol=1e-3, atol=2e-4
     )
