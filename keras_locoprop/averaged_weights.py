@@ -41,6 +41,8 @@ class AveragedWeights:
     def __init__(self, momentum):
         self.momentum = momentum
         self.is_leading = False
+        # Whether something was interrupted that might have left it so.
+        self._is_in_doubt = False
         self._steps = None
         self._is_ahead = None
         self._pairs = []
@@ -102,17 +104,24 @@ class AveragedWeights:
 
         @contextlib.contextmanager
         def context():
-            self.is_leading = True
+            # To ask for the state makes the host wait for the device.
+            if self._is_in_doubt and self._was_left_ahead():
+                leave()
+            was_built = bool(self._pairs)
+            self._is_in_doubt = self.is_leading = True
             try:
-                if self._pairs:
-                    if self._was_left_ahead():
-                        leave()
+                if was_built:
                     enter()
                 yield
-            finally:
-                self.is_leading = False
+            except BaseException:
                 if self._was_left_ahead():
                     leave()
+                raise
+            finally:
+                self.is_leading = False
+            if was_built or self._was_left_ahead():
+                leave()
+            self._is_in_doubt = False
 
         return context
 
