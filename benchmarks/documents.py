@@ -27,7 +27,10 @@ DOCUMENTS = (
     BENCHMARKS / "README.md",
     BENCHMARKS / "NOTES.md",
 )
-COMPARISON = BENCHMARKS / "results" / "comparison.jsonl"
+COMPARISONS = {
+    name: BENCHMARKS / "results" / f"{name.replace(' ', '_')}.jsonl"
+    for name in ("comparison", "comparison on GPU")
+}
 STEP_TIME_ON_BACKENDS = BENCHMARKS / "results" / "step_time_on_backends.jsonl"
 _MARKED = re.compile(
     r"(<!-- table: (?P<name>[^>]+?) -->\n).*?(<!-- end of table -->)",
@@ -41,12 +44,15 @@ def tables():
     Returns:
         Dict of names: Markdown.
     """
-    comparison = comparison_report.tables(read_lines(COMPARISON))
     time_to = time_to_loss_report.summaries(read_lines(time_to_loss.RESULTS))
     cost = solver_cost.tables(read_lines(solver_cost.RESULTS))
     return {
         **{f"solver cost, {name}": text for name, text in cost.items()},
-        **{f"comparison {name}": text for name, text in comparison.items()},
+        **{
+            f"{comparison} {name}": text
+            for comparison, path in COMPARISONS.items()
+            for name, text in comparison_report.tables(read_lines(path)).items()
+        },
         **{f"time to loss {name}": text for name, text in time_to.items()},
         "architectures": architectures.summary(
             read_lines(architectures.RESULTS)

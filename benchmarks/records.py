@@ -26,7 +26,18 @@ def versions():
         "system": platform.system(),
         "machine": platform.machine(),
         "cpu_count": os.cpu_count(),
-    }
+    } | accelerator()
+
+
+def accelerator():
+    """The name of the GPU, in a dict; an empty one if there is none."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return {}
+    name = asked.stdout.strip()
+    return {"accelerator": name} if name and not asked.returncode else {}
 
 
 def append_line(path, record):

@@ -22,7 +22,7 @@ from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.runs import Runner
 from benchmarks.comparison.tasks import TASKS
 
-RESULTS = documents.COMPARISON
+RESULTS = documents.COMPARISONS["comparison"]
 COMMANDS = ("tune", "final", "headline", "ablations", "check", "report")
 SMOKE_EXAMPLES = 64
 SMOKE_PROBLEMS = {
@@ -108,9 +108,9 @@ def check(options, runner):
 
 def make_report(options, runner):
     rows = records.read_lines(runner.results)
-    report.write(rows, runner.results.parent)
-    plots.draw(rows, runner.results.parent)
-    if runner.results == RESULTS:
+    report.write(rows, runner.results)
+    plots.draw(rows, runner.results)
+    if runner.results in documents.COMPARISONS.values():
         documents.main()
 
 

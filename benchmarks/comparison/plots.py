@@ -24,12 +24,12 @@ OTHERS = "#b5b5b5"
 HEADROOM = 1.6
 
 
-def draw(rows, folder):
+def draw(rows, results):
     """Draws a picture of each problem's final runs, and of the headline's.
 
     Args:
         rows: List of dicts as `runs.Runner.obtain` returns them.
-        folder: Path.
+        results: Path of the file of JSON lines; pictures are beside it.
 
     Returns:
         List of the paths drawn.
@@ -46,7 +46,9 @@ def draw(rows, folder):
                 and row["points"][-1]["train_loss"] is not None
             )
             if runs:
-                path = folder / f"comparison_{purpose}_{problem}.png"
+                path = results.with_name(
+                    f"{results.stem}_{purpose}_{problem}.png"
+                )
                 _draw(runs, task, path)
                 paths.append(path)
     return paths

@@ -26,11 +26,11 @@ PUBLISHED = (
 _INTRODUCTION = """\
 # LocoProp beside other optimizers
 
-Written by `python -m benchmarks.comparison report` from `comparison.jsonl`; see
-[the benchmarks' README](../README.md) for how it was run. Losses are over the
-whole training or test set, with the weights at the end of the run: medians over
-seeds, with the smallest and the largest in parentheses. Seconds are those of
-training alone; compilation is in a column of its own.
+Written by `python -m benchmarks.comparison report` from `{}`;
+see [the benchmarks' README](../README.md) for how it was run. Losses are over
+the whole training or test set, with the weights at the end of the run: medians
+over seeds, with the smallest and the largest in parentheses. Seconds are those
+of training alone; compilation is in a column of its own.
 """
 
 
@@ -66,9 +66,17 @@ def tables(rows):
     return made
 
 
-def format_report(rows):
-    """The whole report, as Markdown."""
-    parts = [_INTRODUCTION]
+def format_report(rows, source):
+    """The whole report, as Markdown.
+
+    Args:
+        rows: As in `tables`.
+        source: String, the name of the file that they are from.
+
+    Returns:
+        String.
+    """
+    parts = [_INTRODUCTION.format(source)]
     for name, text in tables(rows).items():
         parts.append(f"## {_title(name)}\n\n{text}")
     versions = {_versions(row) for row in rows}
@@ -78,15 +86,15 @@ def format_report(rows):
     return "\n".join(parts)
 
 
-def write(rows, folder):
-    """Writes `comparison.md`.
+def write(rows, results):
+    """Writes the report beside the results.
 
     Args:
         rows: As in `tables`.
-        folder: Path.
+        results: Path of the file of JSON lines.
     """
-    path = folder / "comparison.md"
-    path.write_text(format_report(rows), encoding="utf-8")
+    path = results.with_suffix(".md")
+    path.write_text(format_report(rows, results.name), encoding="utf-8")
 
 
 def _final_table(rows, problem):

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from benchmarks.comparison import training_loop
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NORMALIZATION_EPSILON = 1e-3
 ACTIVATIONS = {
     "linear": nn.Identity,
@@ -192,7 +193,7 @@ class GradientTrainer:
     def start(self):
         self.model = network(
             self.run["layers"], self.weights, type(self).activated
-        )
+        ).to(DEVICE)
         self.steps_taken = 0
         self.make_optimizer()
 
@@ -226,12 +227,14 @@ class GradientTrainer:
                 for optimizer in self.optimizers:
                     for group in optimizer.param_groups:
                         group["lr"] = self.rate * factor
-            self.step(*batch)
+            self.step(*(part.to(DEVICE) for part in batch))
             self.steps_taken += 1
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
 
     def evaluate(self, x, y):
         return training_loop.mean_results(
-            (len(part), self._evaluate(part, targets))
+            (len(part), self._evaluate(part.to(DEVICE), targets.to(DEVICE)))
             for part, targets in training_loop.in_batches(
                 training_loop.EVALUATION_BATCH_SIZE,
                 torch.from_numpy(x),

@@ -5,7 +5,9 @@ run it: `serve` is what they do, and `benchmarks.comparison.runs` what asks them
 to.
 """
 
+import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,6 +16,9 @@ import numpy as np
 
 EVALUATION_BATCH_SIZE = 2000
 WARM_UP = 0.05
+# The variable that names the file which runs at the same time have for a lock:
+# they compile side by side, and train one after the other.
+LOCK = "TRAINING_LOCK"
 
 
 def rate_factor(step, steps, minimum=min):
@@ -85,24 +90,25 @@ def train(trainer, data, run, checkpoint=None):
         records = [start | {"compile_seconds": compile_seconds}]
     yield from records
     seconds = records[-1]["seconds"]
-    for epoch in range(round(records[-1]["epoch"]), run["epochs"]):
-        order = np.random.default_rng((run["seed"], epoch)).permutation(
-            len(x_train)
-        )
-        batches = order[: len(order) // size * size].reshape(-1, size)
-        for part, some in enumerate(np.array_split(batches, parts)):
-            x, y = x_train[some.ravel()], y_train[some.ravel()]
-            begin = time.perf_counter()
-            of_steps = trainer.fit(x, y, size)
-            elapsed = time.perf_counter() - begin
-            seconds += elapsed if of_steps is None else of_steps
-            at = {"epoch": epoch + (part + 1) / parts, "seconds": seconds}
-            records.append(at | _evaluated(trainer, data))
-            yield records[-1]
-            if not np.isfinite(records[-1]["train_loss"]):
-                return
-        if checkpoint:
-            checkpoint.save(records, trainer.state())
+    with _alone():
+        for epoch in range(round(records[-1]["epoch"]), run["epochs"]):
+            order = np.random.default_rng((run["seed"], epoch)).permutation(
+                len(x_train)
+            )
+            batches = order[: len(order) // size * size].reshape(-1, size)
+            for part, some in enumerate(np.array_split(batches, parts)):
+                x, y = x_train[some.ravel()], y_train[some.ravel()]
+                begin = time.perf_counter()
+                of_steps = trainer.fit(x, y, size)
+                elapsed = time.perf_counter() - begin
+                seconds += elapsed if of_steps is None else of_steps
+                at = {"epoch": epoch + (part + 1) / parts, "seconds": seconds}
+                records.append(at | _evaluated(trainer, data))
+                yield records[-1]
+                if not np.isfinite(records[-1]["train_loss"]):
+                    return
+            if checkpoint:
+                checkpoint.save(records, trainer.state())
 
 
 def in_batches(size, *arrays):
@@ -139,6 +145,20 @@ def serve(make_trainer, versions):
     print(json.dumps({"versions": versions}), flush=True)
     for record in train(make_trainer(run, weights), data, run):
         print(json.dumps(record), flush=True)
+
+
+@contextlib.contextmanager
+def _alone():
+    """Waits for other runs, if they share a lock, to end their training."""
+    path = os.environ.get(LOCK)
+    if not path:
+        yield
+        return
+    import fcntl  # Windows has none.
+
+    with open(path, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _evaluated(trainer, data):

@@ -1,7 +1,9 @@
 import random
 
+import pytest
+
+from benchmarks import documents
 from benchmarks import records
-from benchmarks.comparison import __main__ as command_line
 from benchmarks.comparison import plots
 from benchmarks.comparison import report
 
@@ -88,13 +90,19 @@ def test_the_other_tables():
 def test_the_order_of_the_rows_does_not_matter():
     shuffled = list(ROWS)
     random.Random(0).shuffle(shuffled)
-    assert report.format_report(shuffled) == report.format_report(ROWS)
+    assert report.format_report(shuffled, "a.jsonl") == report.format_report(
+        ROWS, "a.jsonl"
+    )
 
 
-def test_the_committed_report_is_that_of_the_committed_results():
-    rows = records.read_lines(command_line.RESULTS)
-    path = command_line.RESULTS.with_suffix(".md")
-    assert path.read_text(encoding="utf-8") == report.format_report(rows)
+@pytest.mark.parametrize(
+    "results", documents.COMPARISONS.values(), ids=lambda path: path.stem
+)
+def test_the_committed_report_is_that_of_the_committed_results(results):
+    text = results.with_suffix(".md").read_text(encoding="utf-8")
+    assert text == report.format_report(
+        records.read_lines(results), results.name
+    )
 
 
 def test_curves_are_the_median_and_the_range_over_seeds():
@@ -108,12 +116,13 @@ def test_curves_are_the_median_and_the_range_over_seeds():
 
 
 def test_pictures_are_drawn(tmp_path):
-    paths = plots.draw(ROWS, tmp_path)
+    results = tmp_path / "comparison.jsonl"
+    paths = plots.draw(ROWS, results)
     assert [path.name for path in paths] == [
         "comparison_final_mnist.png",
         "comparison_final_classifier.png",
         "comparison_headline_mnist.png",
     ]
     first = [path.read_bytes() for path in paths]
-    plots.draw(ROWS, tmp_path)
+    plots.draw(ROWS, results)
     assert [path.read_bytes() for path in paths] == first
