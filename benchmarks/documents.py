@@ -28,7 +28,7 @@ DOCUMENTS = (
     BENCHMARKS / "NOTES.md",
 )
 COMPARISONS = {
-    name: BENCHMARKS / "results" / f"{name.replace(' ', '_')}.jsonl"
+    name: BENCHMARKS / "results" / f"{name.replace(' ', '_').lower()}.jsonl"
     for name in ("comparison", "comparison on GPU")
 }
 STEP_TIME_ON_BACKENDS = BENCHMARKS / "results" / "step_time_on_backends.jsonl"
