@@ -1,3 +1,4 @@
+import gc
 import os
 
 import keras
@@ -13,6 +14,12 @@ if BACKEND == "jax":
         "--xla_backend_optimization_level=0 "
         "--xla_llvm_disable_expensive_passes=true",
     )
+
+
+if BACKEND == "tensorflow":
+    # Tracing makes objects by the million, and few of them are garbage: at the
+    # usual thresholds a sixth of the time is spent looking for it.
+    gc.set_threshold(200_000, 20, 100)
 
 
 def pytest_ignore_collect(collection_path):

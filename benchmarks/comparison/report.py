@@ -187,7 +187,7 @@ def _ablation_table(rows):
 
 def _tuning_table(rows):
     header = ["optimizer", "trials", "epochs", "first trial", "best trial"]
-    header += ["failed", "best settings", "seconds of all"]
+    header += ["failed", "best settings"]
     lines = []
     for trials in _grouped(rows, "optimizer"):
         configuration = trials[0]["configuration"]
@@ -199,7 +199,6 @@ def _tuning_table(rows):
         cells += [number_cell(tuning.score(first)), number_cell(min(scores))]
         cells += [str(sum(not math.isfinite(score) for score in scores))]
         cells += [settings_cell(best["configuration"]["settings"])]
-        cells += [f"{sum(_last(trials, 'seconds')):.0f}"]
         lines.append((min(scores), cells))
     lines.sort()
     return markdown_table(header, [cells for _, cells in lines])
