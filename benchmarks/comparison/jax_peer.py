@@ -2,9 +2,8 @@
 
 python -m benchmarks.comparison.jax_peer FOLDER (see `training_loop.serve`)
 
-It needs `kfac-jax==0.0.8` and `jax==0.6.2`, or see `kfac_on_later_jax`. Rate,
-momentum and damping are adaptive, its strong setting, so that no schedule
-applies.
+It needs `jax==0.6.2` and `kfac-jax==0.0.8`. Rate, momentum and damping are
+adaptive, its strong setting, so that no schedule applies.
 """
 
 import importlib.metadata
@@ -14,10 +13,7 @@ import jax.numpy as jnp
 import kfac_jax
 from jax import lax
 
-from benchmarks.comparison import kfac_on_later_jax
 from benchmarks.comparison import training_loop
-
-kfac_on_later_jax.adapt()
 
 NORMALIZATION_EPSILON = 1e-3
 WARM_UP_STEPS = 12
