@@ -53,6 +53,9 @@ def tables(rows):
     headline = _chosen(rows, purpose=experiments.HEADLINE)
     if headline:
         made["headline"] = _headline_table(headline)
+        made["known figures"] = "".join(
+            f"- {who}: {loss}\n" for who, loss in PUBLISHED
+        )
     for name in experiments.ABLATED:
         chosen = _chosen(rows, purpose=experiments.ABLATIONS, table=name)
         if chosen:
@@ -148,9 +151,7 @@ def _headline_table(rows):
         cells += [spread_cell(compilation, "{:.1f}")]
         cells += [settings_cell(configuration["settings"])]
         lines.append(cells)
-    published = "".join(f"- {who}: {loss}\n" for who, loss in PUBLISHED)
-    table = markdown_table(header, lines)
-    return f"{table}\nKnown figures, same set-up:\n\n{published}"
+    return markdown_table(header, lines)
 
 
 def _ablation_table(rows):
