@@ -150,3 +150,35 @@ def test_batches_must_not_be_larger_than_the_data(tiny):
 def test_means_are_over_examples():
     results = [(3, {"loss": 1.0}), (1, {"loss": 5.0})]
     assert training_loop.mean_results(results) == {"loss": 2.0}
+
+
+def test_runs_that_share_a_lock_train_one_after_the_other(
+    monkeypatch, tmp_path
+):
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "lock"
+    monkeypatch.setenv(training_loop.LOCK, str(path))
+
+    class Trainer:
+        def warm_up(self, x, y):
+            pass
+
+        def fit(self, x, y, batch_size):
+            pass
+
+        def evaluate(self, x, y):
+            return {"loss": 1.0}
+
+    arrays = ("x_train", "y_train", "x_test", "y_test")
+    data = {name: np.zeros((4, 1)) for name in arrays}
+    run = {"batch_size": 2, "epochs": 1, "seed": 0, "parts": 1}
+    records = training_loop.train(Trainer(), data, run)
+    with open(path, "w", encoding="utf-8") as file:
+        next(records)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        next(records)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert not list(records)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
