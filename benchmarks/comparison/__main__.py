@@ -48,7 +48,7 @@ def tune(options, runner):
 
 def final(options, runner):
     for problem, optimizer in _pairs(options):
-        rows = records.read_lines(runner.results)
+        rows = runner.rows()
         with _untuned_left_out():
             if options.budget == "epochs":
                 configurations = experiments.final(
@@ -64,7 +64,7 @@ def final(options, runner):
 def headline(options, runner):
     for optimizer in options.optimizers:
         if optimizer in experiments.HEADLINE_OPTIMIZERS:
-            rows = records.read_lines(runner.results)
+            rows = runner.rows()
             with _untuned_left_out():
                 configurations = experiments.headline(
                     rows, optimizer, options.epochs, options.seeds or 1
@@ -169,6 +169,7 @@ def main(arguments=None):
         options.data_dir,
         options.download,
         options.examples,
+        options.tuned,
     )
     commands = {
         "tune": tune,
@@ -201,6 +202,11 @@ def _parse(arguments):
     add("--kfac-python", help="an interpreter that has kfac-jax")
     add("--torch-python", help="one that has the libraries of PyTorch")
     add("--results", type=Path, default=RESULTS, help="a file of JSON lines")
+    add(
+        "--tuned",
+        type=Path,
+        help="another one, for the trials of optimizers that it has none of",
+    )
     options = parser.parse_args(arguments)
     if not options.smoke and options.command is None:
         parser.error(f"give one of {', '.join(COMMANDS)}, or --smoke")

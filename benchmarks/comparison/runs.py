@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from benchmarks import records
 from benchmarks.comparison import networks
+from benchmarks.comparison import tuning
 from benchmarks.comparison.keras_trainer import KerasTrainer
 from benchmarks.comparison.keras_trainer import WarmUpThenDecay
 from benchmarks.comparison.peers import BATCH_FACTOR
@@ -65,6 +66,8 @@ class Runner(NamedTuple):
         data_dir: As in `tasks.load`.
         download: Likewise.
         examples: Likewise.
+        tuned: Path of another file of results: its trials stand in for those
+            of optimizers that have none in `results` on the same problem.
     """
 
     results: Path
@@ -72,6 +75,15 @@ class Runner(NamedTuple):
     data_dir: Any = None
     download: bool = False
     examples: Any = None
+    tuned: Any = None
+
+    def rows(self):
+        """What is recorded so far, with the trials of `tuned`."""
+        rows = records.read_lines(self.results)
+        if not self.tuned:
+            return rows
+        others = records.read_lines(self.tuned)
+        return rows + tuning.trials_to_borrow(rows, others)
 
     def obtain(self, configuration, has_checkpoint=False):
         """The row of a configuration: recorded before, or run now.

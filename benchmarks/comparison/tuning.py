@@ -58,6 +58,27 @@ def best_settings(rows, problem, optimizer):
     return best["configuration"]["settings"]
 
 
+def trials_to_borrow(rows, others):
+    """The trials among `others` of what has none in `rows`.
+
+    Args:
+        rows: List of rows.
+        others: List of rows of another file.
+
+    Returns:
+        List of rows.
+    """
+
+    def searched(row):
+        configuration = row["configuration"]
+        if configuration["purpose"] != PURPOSE:
+            return None
+        return configuration["problem"], configuration["optimizer"]
+
+    own = {searched(row) for row in rows} | {None}
+    return [row for row in others if searched(row) not in own]
+
+
 def suggest(peer, trials):
     """The settings of the next trial; the recorded ones determine them.
 
@@ -99,9 +120,8 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS, grid=GRID):
         grid: The factors of `Peer.retuned` where there is not.
     """
     task, peer = TASKS[problem], PEERS[optimizer]
-    rows = records.read_lines(runner.results)
     if task.tuned_on:
-        base = best_settings(rows, task.tuned_on, optimizer)
+        base = best_settings(runner.rows(), task.tuned_on, optimizer)
         candidates = [
             base | {peer.retuned: _rounded(base[peer.retuned] * factor)}
             for factor in grid

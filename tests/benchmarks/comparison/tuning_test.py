@@ -112,6 +112,27 @@ def test_other_problems_start_from_the_best_setting(runner):
     assert {s["beta_2"] for s in tried} == {best["beta_2"]}
 
 
+def test_trials_of_another_file_stand_in(runner, tmp_path):
+    other = runner._replace(results=tmp_path / "other.jsonl")
+    tuning.tune(other, "tiny", "Adam", epochs=1, trials=2)
+    borrowing = runner._replace(tuned=other.results)
+    assert runner.rows() == []
+    assert borrowing.rows() == records.read_lines(other.results)
+    with pytest.raises(tuning.NotTuned):
+        tuning.tune(runner, "tiny_classifier", "Adam", epochs=1)
+    tuning.tune(borrowing, "tiny_classifier", "Adam", epochs=1)
+    best = tuning.best_settings(other.rows(), "tiny", "Adam")
+    [*tried, _, _] = borrowing.rows()
+    for row in tried:
+        assert row["configuration"]["problem"] == "tiny_classifier"
+        assert row["configuration"]["settings"]["beta_2"] == best["beta_2"]
+
+    # Trials of its own count alone; final runs are not borrowed.
+    tuning.tune(runner, "tiny", "Adam", epochs=1, trials=1)
+    records.append_line(other.results, {"configuration": {"purpose": "final"}})
+    assert borrowing.rows() == runner.rows()
+
+
 def test_an_optimizer_that_gives_up_is_recorded(runner, monkeypatch):
     def giving_up(*_):
         yield {"epoch": 0, "train_loss": 9.0}
