@@ -32,8 +32,8 @@ the whole training or test set, with the weights at the end of the run: medians
 over seeds, with the smallest and the largest in parentheses. Seconds are those
 of training alone; compilation is in a column of its own. An optimizer without
 trials on a problem ran with the best setting of its trials in the other report
-([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the paper's forms have
-the paper's settings in the headline.
+([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the paper's forms
+have the paper's settings in the headline.
 """
 
 
