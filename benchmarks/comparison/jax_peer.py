@@ -143,12 +143,19 @@ TARGETS = {
 
 
 class KfacTrainer:
-    """Training by K-FAC."""
+    """Training by K-FAC.
+
+    Of the settings, `use_ema` and `ema_momentum` mean what they mean to a
+    Keras optimizer: the running mean of the weights is evaluated.
+    """
 
     def __init__(self, run, weights):
         self.weights, self.layers = weights, run["layers"]
-        self.parameters = prepared(self.layers, weights)
+        self.parameters = self.mean = prepared(self.layers, weights)
         self.seed = run["seed"]
+        settings = dict(run["settings"])
+        self.is_averaged = settings.pop("use_ema", False)
+        self.ema_momentum = settings.pop("ema_momentum", 0.99)
         loss, register = TARGETS[run["targets"]]
         has_labels = run["targets"] == "labels"
 
@@ -179,12 +186,21 @@ class KfacTrainer:
             use_adaptive_damping=True,
             num_burnin_steps=0,
             multi_device=False,
-            **run["settings"],
+            **settings,
+        )
+        self.averaged = jax.jit(
+            lambda mean, parameters, momentum: jax.tree.map(
+                lambda m, p: momentum * m + (1 - momentum) * p,
+                mean,
+                parameters,
+            )
         )
 
     def start(self, batch):
         self.key = jax.random.PRNGKey(self.seed)
         self.parameters = prepared(self.layers, self.weights)
+        # The optimizer gives the memory of its parameters away.
+        self.mean = prepared(self.layers, self.weights)
         self.state = self.optimizer.init(self.parameters, self.key, batch)
         self.steps_taken = 0
 
@@ -197,6 +213,9 @@ class KfacTrainer:
             batch=batch,
             global_step_int=self.steps_taken,
         )
+        if self.is_averaged:
+            momentum = self.ema_momentum if self.steps_taken else 0.0
+            self.mean = self.averaged(self.mean, self.parameters, momentum)
         self.steps_taken += 1
 
     def warm_up(self, x, y):
@@ -209,11 +228,12 @@ class KfacTrainer:
     def fit(self, x, y, batch_size):
         for batch in training_loop.in_batches(batch_size, x, y):
             self.step(batch)
-        jax.block_until_ready(self.parameters)
+        jax.block_until_ready((self.parameters, self.mean))
 
     def evaluate(self, x, y):
+        parameters = self.mean if self.is_averaged else self.parameters
         return training_loop.mean_results(
-            (len(part), self.evaluated(self.parameters, part, targets))
+            (len(part), self.evaluated(parameters, part, targets))
             for part, targets in training_loop.in_batches(
                 training_loop.EVALUATION_BATCH_SIZE, x, y
             )

@@ -6,6 +6,8 @@ from keras import layers
 import keras_locoprop
 
 NORMALIZATION_EPSILON = 1e-3
+# The name of the last layer, which is dense in all of them.
+OUTPUT = "output"
 
 
 class Positions(layers.Layer):
@@ -70,6 +72,8 @@ def build(task, seed=0):
     keras.utils.set_random_seed(seed)
     dtype = "int32" if task.layers[0][0] == "embedding" else "float32"
     inputs = hidden = keras.Input(task.input_shape, dtype=dtype)
-    for kind, *arguments in task.layers:
+    *others, (_, units, activation) = task.layers
+    for kind, *arguments in others:
         hidden = KINDS[kind](hidden, *arguments)
-    return keras_locoprop.Model(inputs, hidden)
+    last = layers.Dense(units, activation=activation, name=OUTPUT)
+    return keras_locoprop.Model(inputs, last(hidden))

@@ -13,8 +13,10 @@ from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution
 
 from benchmarks import training_run
+from benchmarks.comparison.networks import OUTPUT
 from keras_locoprop import LocoProp
 
+# Multiplies the batch size of the problem; not searched, but in an ablation.
 BATCH_FACTOR = "batch_factor"
 
 
@@ -28,7 +30,6 @@ class Peer(NamedTuple):
 
     Attributes:
         space: Dict of the settings that are searched: their distributions.
-            `batch_factor` multiplies the batch size of the problem.
         start: Dict, the settings of the first trial.
         retuned: String, the setting that is searched again on the problems
             without a search of their own.
@@ -65,8 +66,14 @@ def _locoprop(**settings):
     return training_run.make_optimizer(training_run.LOCOPROP, settings)
 
 
+def _muon(**settings):
+    # As Keras's documentation asks: the last layer is not orthogonalized.
+    return keras.optimizers.Muon(exclude_layers=[OUTPUT], **settings)
+
+
+_BETA_1 = Choice([0.7, 0.8, 0.9, 0.95])
+_BETA_2 = Choice([0.9, 0.95, 0.99, 0.999])
 _DECAY = Choice([0.0, 0.001, 0.004, 0.01])
-_BATCH = Choice([0.5, 1.0, 2.0, 4.0])
 _PAPER_SPACE = {
     "learning_rate": span(1e-6, 1e-3),
     # Large for losses that are not summed over an image.
@@ -77,7 +84,7 @@ _PAPER_START = {"learning_rate": 1e-5, "activation_learning_rate": 0.01}
 PEERS = {
     "LocoProp()": Peer(
         {
-            "learning_rate": span(2e-4, 1e-2),
+            "learning_rate": span(2e-4, 0.03),
             "activation_learning_rate": span(1e-3, 0.05),
             "momentum": Choice([0.9, 0.97, 0.99, 0.997]),
         },
@@ -90,8 +97,8 @@ PEERS = {
         is_ours=True,
     ),
     'LocoProp("auto")': Peer(
-        {"damping": span(3e-3, 0.5), BATCH_FACTOR: _BATCH},
-        {"damping": 0.05, BATCH_FACTOR: 1.0},
+        {"damping": span(3e-3, 0.5)},
+        {"damping": 0.05},
         "damping",
         make=lambda **settings: LocoProp("auto", **settings),
         scheduled=False,
@@ -112,14 +119,14 @@ PEERS = {
         (1e-4, 1.0),
         0.01,
         start={"momentum": 0.9},
-        momentum=Choice([0.8, 0.9, 0.95, 0.99]),
+        momentum=Choice([0.5, 0.8, 0.9, 0.95, 0.99]),
     ),
     "RMSprop": _keras(
         keras.optimizers.RMSprop,
         (1e-5, 1e-2),
         1e-3,
         start={"rho": 0.9, "momentum": 0.0},
-        rho=Choice([0.9, 0.99, 0.999]),
+        rho=Choice([0.8, 0.9, 0.99, 0.999]),
         momentum=Choice([0.0, 0.9]),
     ),
     "Adam": _keras(
@@ -127,57 +134,61 @@ PEERS = {
         (1e-4, 3e-2),
         1e-3,
         start={"beta_1": 0.9, "beta_2": 0.999},
-        beta_1=Choice([0.8, 0.9, 0.95]),
-        beta_2=Choice([0.95, 0.99, 0.999]),
+        beta_1=_BETA_1,
+        beta_2=_BETA_2,
     ),
     "AdamW": _keras(
         keras.optimizers.AdamW,
         (1e-4, 3e-2),
         1e-3,
-        start={"weight_decay": 0.004, "beta_2": 0.999},
+        start={"weight_decay": 0.004, "beta_1": 0.9, "beta_2": 0.999},
         weight_decay=_DECAY,
-        beta_2=Choice([0.95, 0.99, 0.999]),
+        beta_1=_BETA_1,
+        beta_2=_BETA_2,
     ),
     "Lion": _keras(
         keras.optimizers.Lion,
         (1e-5, 1e-2),
         1e-3,
         start={"beta_1": 0.9, "beta_2": 0.99},
-        beta_1=Choice([0.9, 0.95]),
-        beta_2=Choice([0.98, 0.99, 0.999]),
+        beta_1=_BETA_1,
+        beta_2=Choice([0.95, 0.98, 0.99, 0.999]),
     ),
     "Muon": _keras(
-        keras.optimizers.Muon,
-        (1e-4, 3e-2),
+        _muon,
+        (3e-4, 0.3),
         1e-3,
-        start={"momentum": 0.95, "weight_decay": 0.004},
-        momentum=Choice([0.9, 0.95, 0.98]),
+        start={
+            "momentum": 0.95,
+            "weight_decay": 0.004,
+            "adam_lr_ratio": 1.0,
+        },
+        momentum=Choice([0.8, 0.9, 0.95, 0.98]),
         weight_decay=_DECAY,
+        adam_lr_ratio=span(0.01, 1.0),
     ),
     "Adafactor": _keras(
         keras.optimizers.Adafactor,
-        (1e-4, 0.1),
+        # Keras's takes at most one over the root of the number of steps.
+        (1e-4, 0.3),
         1e-3,
-        # Its own schedule would multiply the one of all others.
-        fixed={"relative_step": False},
         start={"beta_2_decay": -0.8, "clip_threshold": 1.0},
-        beta_2_decay=Choice([-0.5, -0.8, -1.0]),
+        beta_2_decay=Choice([-0.3, -0.5, -0.8, -1.0]),
         clip_threshold=Choice([1.0, 10.0]),
     ),
     "K-FAC (kfac-jax)": Peer(
         {
             "initial_damping": span(0.1, 100.0),
             "curvature_ema": Choice([0.9, 0.95, 0.99]),
-            BATCH_FACTOR: _BATCH,
         },
-        {"initial_damping": 1.0, "curvature_ema": 0.95, BATCH_FACTOR: 1.0},
+        {"initial_damping": 1.0, "curvature_ema": 0.95},
         "initial_damping",
         module="jax_peer",
         scheduled=False,
     ),
     "Shampoo (pytorch_optimizer)": Peer(
         {
-            "lr": span(1e-4, 1.0),
+            "lr": span(1e-5, 1.0),
             "graft_type": Choice([1, 2, 3]),
             "beta_1": Choice([0.9, 0.95]),
             "beta_2": Choice([0.95, 0.99, 0.999]),
@@ -187,7 +198,9 @@ PEERS = {
         module="torch_peer",
         # Its roots cost as much as some dozen steps: the library's default is
         # to compute them every thousand steps, more than most runs here have.
+        # A momentum that is a sum would make the rate depend on it tenfold.
         fixed={
+            "moving_average_for_momentum": True,
             "start_preconditioning_step": 50,
             "preconditioning_compute_steps": 50,
         },
@@ -196,7 +209,7 @@ PEERS = {
         {
             "lr": span(1e-4, 3e-2),
             "beta_1": Choice([0.9, 0.95]),
-            "beta_2": Choice([0.95, 0.99]),
+            "beta_2": Choice([0.95, 0.99, 0.999]),
             "weight_decay": Choice([0.0, 0.01]),
         },
         {"lr": 3e-3, "beta_1": 0.95, "beta_2": 0.95, "weight_decay": 0.01},

@@ -58,7 +58,7 @@ def random_data(task):
     return {"x_train": x, "y_train": y, "x_test": x[:9], "y_test": y[:9]}
 
 
-def losses(optimizer, problem, data, epochs):
+def losses(optimizer, problem, data, epochs, **changes):
     run = {
         "batch_size": 8,
         "epochs": epochs,
@@ -69,7 +69,7 @@ def losses(optimizer, problem, data, epochs):
     configuration = {
         "problem": problem,
         "optimizer": optimizer,
-        "settings": PEERS[optimizer].start,
+        "settings": PEERS[optimizer].start | changes,
     }
     points = runs.points_of(configuration, data, run, INTERPRETERS)
     return [point for point in points if "epoch" in point]
@@ -92,3 +92,23 @@ def test_the_loss_falls(tiny, optimizer, problem):
     start, *_, end = losses(optimizer, problem, tiny, 4)
     assert end["epoch"] == 4 and end["seconds"] > 0
     assert end["train_loss"] < start["train_loss"]
+
+
+@pytest.mark.skipif(
+    not INTERPRETERS["jax_peer"], reason="no interpreter is named for jax_peer"
+)
+def test_weights_of_kfac_are_averaged(tiny):
+    def trained(**changes):
+        points = losses("K-FAC (kfac-jax)", "tiny", tiny, 3, **changes)
+        return [point["train_loss"] for point in points]
+
+    def averaged(momentum):
+        return trained(use_ema=True, ema_momentum=momentum)
+
+    plain = trained()
+    np.testing.assert_allclose(averaged(0.0), plain, rtol=1e-5)
+    # The first step gives the mean, and next to nothing comes to it.
+    before, first, *later = averaged(1 - 1e-6)
+    assert before == pytest.approx(plain[0], rel=1e-5) and first < before
+    np.testing.assert_allclose(later, first, rtol=1e-4)
+    assert plain[-1] < averaged(0.9)[-1] < first

@@ -55,7 +55,7 @@ def test_a_search_learns_from_its_trials():
         trials.append(row(loss, settings, trial))
     losses = [tuning.score(trial) for trial in trials]
     # Rates drawn at random are ten times off, half of them.
-    assert statistics.median(losses[tuning.TRIALS :]) < 0.6
+    assert statistics.median(losses[tuning.TRIALS :]) < 0.75
 
 
 def test_the_best_is_the_lowest_finite_loss():
