@@ -5,6 +5,7 @@ import math
 import statistics
 
 from benchmarks.comparison.peers import PEERS
+from benchmarks.comparison.tuning import score
 
 
 def optimizer_cell(optimizer):
@@ -23,6 +24,31 @@ def number_cell(value, template="{:.4g}"):
     if value is None or not math.isfinite(value):
         return "not finite"
     return template.format(value)
+
+
+def last_values(rows, name):
+    """The last values; infinity of runs that did not come to their end."""
+    return [
+        finite_or_infinite(row["points"][-1].get(name))
+        if math.isfinite(score(row))
+        else math.inf
+        for row in rows
+    ]
+
+
+def finite_or_infinite(value):
+    return math.inf if value is None else value
+
+
+def seeds_cell(runs):
+    failed = sum(not math.isfinite(score(row)) for row in runs)
+    return f"{len(runs)}, {failed} failed" if failed else str(len(runs))
+
+
+def seconds_cell(runs):
+    ended = [row for row in runs if math.isfinite(score(row))]
+    seconds = [row["points"][-1]["seconds"] for row in ended or runs]
+    return spread_cell(seconds, "{:.0f}")
 
 
 def setting_cell(value):

@@ -166,7 +166,12 @@ def _configurations(purpose, problem, optimizer, settings, epochs, seeds):
 
 
 def _seconds_and_epochs(rows, problem, optimizer):
-    wanted = {"purpose": FINAL, "problem": problem, "optimizer": optimizer}
+    wanted = {
+        "purpose": FINAL,
+        "problem": problem,
+        "optimizer": optimizer,
+        "settings": best_settings(rows, problem, optimizer),
+    }
     runs = [
         row
         for row in rows

@@ -9,6 +9,7 @@ from matplotlib import pyplot  # noqa: E402
 from matplotlib import ticker  # noqa: E402
 
 from benchmarks.comparison import experiments  # noqa: E402
+from benchmarks.comparison.cells import text_of  # noqa: E402
 from benchmarks.comparison.peers import PEERS  # noqa: E402
 from benchmarks.comparison.tasks import TASKS  # noqa: E402
 
@@ -17,6 +18,7 @@ COLOURS = {
     "LocoProp()": "#ff7f0e",
     "LocoProp.paper()": "#8c564b",
     "Adam": "#1f77b4",
+    "Muon": "#9467bd",
     "K-FAC (kfac-jax)": "#2ca02c",
 }
 OTHERS = "#b5b5b5"
@@ -38,7 +40,7 @@ def draw(rows, results):
     for purpose in (experiments.FINAL, experiments.HEADLINE):
         for problem, task in TASKS.items():
             wanted = {"purpose": purpose, "problem": problem}
-            runs = _by_optimizer(
+            runs = by_curve(
                 row
                 for row in rows
                 if wanted.items() <= row["configuration"].items()
@@ -81,17 +83,16 @@ def _draw(runs, task, path):
     )
     for axis, along in zip(axes, ("epoch", "seconds")):
         handles = {}
-        for optimizer in sorted(runs, key=_behind):
-            places, medians, low, high = curves(runs[optimizer], along)
-            is_named = optimizer in COLOURS
+        for curve in sorted(runs, key=_behind):
+            optimizer, batch_size, _ = curve
+            places, medians, low, high = curves(runs[curve], along)
             colour = COLOURS.get(optimizer, OTHERS)
-            label = optimizer if is_named else "others (see the table)"
-            (handles[label],) = axis.plot(
+            (handles[_label(optimizer, batch_size, task)],) = axis.plot(
                 places,
                 medians,
                 color=colour,
                 linewidth=_width(optimizer),
-                linestyle="-" if PEERS[optimizer].is_ours else "--",
+                linestyle=_style(optimizer, batch_size, task),
             )
             axis.fill_between(
                 places, low, high, color=colour, alpha=0.15, linewidth=0
@@ -108,10 +109,10 @@ def _draw(runs, task, path):
     last = [curves(of_one, "epoch")[1][-1] for of_one in runs.values()]
     lowest = min(min(curves(of_one, "epoch")[2]) for of_one in runs.values())
     axes[0].set_ylim(0.97 * lowest, HEADROOM * statistics.median(last))
-    names = [*COLOURS, "others (see the table)"]
+    # Ours first, as they are drawn last.
     figure.legend(
-        [handles[name] for name in names if name in handles],
-        [name for name in names if name in handles],
+        list(reversed(handles.values())),
+        list(reversed(handles)),
         loc="outside right center",
         frameon=False,
     )
@@ -120,16 +121,46 @@ def _draw(runs, task, path):
     pyplot.close(figure)
 
 
-def _by_optimizer(rows):
+def by_curve(rows):
+    """The seeds of an optimizer at a batch size with its settings.
+
+    Args:
+        rows: Rows of one problem.
+
+    Returns:
+        Dict of tuples, the optimizer, its batch size and its settings as text:
+        lists of rows.
+    """
     runs = {}
     for row in rows:
-        runs.setdefault(row["configuration"]["optimizer"], []).append(row)
+        configuration = row["configuration"]
+        key = (
+            configuration["optimizer"],
+            configuration["batch_size"],
+            text_of(configuration["settings"]),
+        )
+        runs.setdefault(key, []).append(row)
     return runs
 
 
-def _behind(optimizer):
+def _behind(curve):
     """Ours are drawn last, on top."""
-    return PEERS[optimizer].is_ours, optimizer in COLOURS, optimizer
+    optimizer = curve[0]
+    return PEERS[optimizer].is_ours, optimizer in COLOURS, curve
+
+
+def _label(optimizer, batch_size, task):
+    if optimizer not in COLOURS:
+        return "others (see the table)"
+    if batch_size == task.batch_size:
+        return optimizer
+    return f"{optimizer}, batch size {batch_size}"
+
+
+def _style(optimizer, batch_size, task):
+    if batch_size != task.batch_size:
+        return ":"
+    return "-" if PEERS[optimizer].is_ours else "--"
 
 
 def _width(optimizer):

@@ -5,9 +5,13 @@ import statistics
 
 from benchmarks.comparison import experiments
 from benchmarks.comparison import tuning
+from benchmarks.comparison.cells import finite_or_infinite
+from benchmarks.comparison.cells import last_values
 from benchmarks.comparison.cells import markdown_table
 from benchmarks.comparison.cells import number_cell
 from benchmarks.comparison.cells import optimizer_cell
+from benchmarks.comparison.cells import seconds_cell
+from benchmarks.comparison.cells import seeds_cell
 from benchmarks.comparison.cells import setting_cell
 from benchmarks.comparison.cells import settings_cell
 from benchmarks.comparison.cells import sortable
@@ -114,15 +118,15 @@ def _final_table(rows, problem):
         configuration = runs[0]["configuration"]
         cells = [optimizer_cell(configuration["optimizer"])]
         cells += [str(configuration["batch_size"])]
-        cells += [str(configuration["epochs"]), str(len(runs))]
-        cells += [spread_cell(_last(runs, "train_loss"))]
-        cells += [spread_cell(_last(runs, "test_loss"))]
+        cells += [str(configuration["epochs"]), seeds_cell(runs)]
+        cells += [spread_cell(last_values(runs, "train_loss"))]
+        cells += [spread_cell(last_values(runs, "test_loss"))]
         if has_accuracy:
-            accuracies = _last(runs, "test_accuracy")
+            accuracies = last_values(runs, "test_accuracy")
             cells += [
                 spread_cell([100 * value for value in accuracies], "{:.1f}")
             ]
-        cells += [spread_cell(_last(runs, "seconds"), "{:.0f}")]
+        cells += [seconds_cell(runs)]
         compilation = [row["points"][0]["compile_seconds"] for row in runs]
         cells += [spread_cell(compilation, "{:.1f}")]
         cells += [settings_cell(configuration["settings"])]
@@ -131,7 +135,8 @@ def _final_table(rows, problem):
 
 
 def _headline_table(rows):
-    epochs = [e for e in HEADLINE_EPOCHS if e <= max(_last(rows, "epoch"))]
+    longest = max(row["points"][-1]["epoch"] for row in rows)
+    epochs = [epoch for epoch in HEADLINE_EPOCHS if epoch <= longest]
     header = ["optimizer", "batch size", "seeds"]
     header += [f"epoch {epoch}" for epoch in epochs]
     header += ["test loss", "seconds", "compilation, s", "settings"]
@@ -139,17 +144,17 @@ def _headline_table(rows):
     for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
         configuration = runs[0]["configuration"]
         cells = [optimizer_cell(configuration["optimizer"])]
-        cells += [str(configuration["batch_size"]), str(len(runs))]
+        cells += [str(configuration["batch_size"]), seeds_cell(runs)]
         for epoch in epochs:
             found = [
-                point["train_loss"]
+                finite_or_infinite(point["train_loss"])
                 for row in runs
                 for point in row["points"]
                 if point["epoch"] == epoch
             ]
             cells += [spread_cell(found) if found else "–"]
-        cells += [spread_cell(_last(runs, "test_loss"))]
-        cells += [spread_cell(_last(runs, "seconds"), "{:.0f}")]
+        cells += [spread_cell(last_values(runs, "test_loss"))]
+        cells += [seconds_cell(runs)]
         compilation = [row["points"][0]["compile_seconds"] for row in runs]
         cells += [spread_cell(compilation, "{:.1f}")]
         cells += [settings_cell(configuration["settings"])]
@@ -258,11 +263,6 @@ def _grouped(rows, *names):
 def _rank(runs):
     loss = statistics.median(tuning.score(row) for row in runs)
     return loss, text_of(runs[0]["configuration"])
-
-
-def _last(rows, name):
-    values = [row["points"][-1].get(name) for row in rows]
-    return [math.nan if value is None else value for value in values]
 
 
 def _title(name):

@@ -99,6 +99,7 @@ class Runner(NamedTuple):
             examples, batches are a quarter at most.
         """
         task = TASKS[configuration["problem"]]
+        fixed = PEERS[configuration["optimizer"]].fixed
         data = _load(task, self.data_dir, self.download, self.examples)
         examples = len(data["x_train"])
         factor = configuration["settings"].get(BATCH_FACTOR, 1)
@@ -106,13 +107,15 @@ class Runner(NamedTuple):
         configuration = configuration | {
             "batch_size": batch_size,
             "train_examples": examples,
+            **({"fixed": fixed} if fixed else {}),
         }
         for row in records.read_lines(self.results):
             if row["configuration"] == configuration:
                 return row
         checkpoint = None
         if has_checkpoint:
-            text = json.dumps(configuration, sort_keys=True)
+            who = [configuration, self.results.stem, keras.backend.backend()]
+            text = json.dumps(who, sort_keys=True)
             name = hashlib.sha256(text.encode()).hexdigest()[:16]
             folder = self.results.parent / "checkpoints"
             checkpoint = Checkpoint(folder / f"{name}.npz")
@@ -128,6 +131,8 @@ class Runner(NamedTuple):
             name: configuration[name]
             for name in ("batch_size", "epochs", "seed")
         }
+        if configuration["purpose"] == tuning.PURPOSE:
+            run["every"] = run["epochs"]
         points, versions, failure = [], records.versions(), None
         commit = records.commit()
         title = "{purpose}, {problem}: {optimizer}".format(**configuration)

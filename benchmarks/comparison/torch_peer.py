@@ -178,6 +178,9 @@ def pixel_cross_entropy(logits, images):
 
 LOSSES = {"inputs": pixel_cross_entropy, "labels": functional.cross_entropy}
 
+# Of convolutions, too: the others multiply in float32.
+torch.backends.cudnn.allow_tf32 = False
+
 
 class GradientTrainer:
     """Training by a `torch.optim.Optimizer`."""

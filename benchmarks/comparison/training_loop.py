@@ -59,7 +59,8 @@ def train(trainer, data, run, checkpoint=None):
             arrays, and `restore(state)`.
         data: Dict of arrays `x_train`, `y_train`, `x_test`, `y_test`.
         run: Dict with `batch_size`, `epochs`, `seed` and `parts`, the number of
-            records per epoch.
+            records per epoch; perhaps with `every`: only every so many epochs,
+            and the last one, are recorded.
         checkpoint: Object with `load()`, records and state or `None`, and
             `save(records, state)`; it is saved after every epoch. Defaults to
             `None`.
@@ -71,7 +72,7 @@ def train(trainer, data, run, checkpoint=None):
         Dict with `epoch`, `seconds`, `train_loss`, `test_loss` and perhaps
         accuracies; the first one also with `compile_seconds`.
     """
-    size, parts = run["batch_size"], run["parts"]
+    size, parts, every = run["batch_size"], run["parts"], run.get("every", 1)
     x_train, y_train = data["x_train"], data["y_train"]
     if size > len(x_train):
         raise ValueError(
@@ -96,18 +97,21 @@ def train(trainer, data, run, checkpoint=None):
                 len(x_train)
             )
             batches = order[: len(order) // size * size].reshape(-1, size)
+            is_recorded = (epoch + 1) % every == 0 or epoch + 1 == run["epochs"]
             for part, some in enumerate(np.array_split(batches, parts)):
                 x, y = x_train[some.ravel()], y_train[some.ravel()]
                 begin = time.perf_counter()
                 of_steps = trainer.fit(x, y, size)
                 elapsed = time.perf_counter() - begin
                 seconds += elapsed if of_steps is None else of_steps
+                if not is_recorded:
+                    continue
                 at = {"epoch": epoch + (part + 1) / parts, "seconds": seconds}
                 records.append(at | _evaluated(trainer, data))
                 yield records[-1]
                 if not np.isfinite(records[-1]["train_loss"]):
                     return
-            if checkpoint:
+            if checkpoint and is_recorded:
                 checkpoint.save(records, trainer.state())
 
 

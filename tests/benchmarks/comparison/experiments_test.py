@@ -7,12 +7,13 @@ from benchmarks.comparison import tuning
 from benchmarks.comparison.peers import PEERS
 
 
-def final_row(optimizer, epochs, seconds, seed=0):
+def final_row(optimizer, epochs, seconds, seed=0, settings=None):
     return {
         "configuration": {
             "purpose": "final",
             "problem": "mnist",
             "optimizer": optimizer,
+            "settings": settings or PEERS[optimizer].start,
             "seed": seed,
         },
         "points": [{"epoch": epochs, "seconds": seconds}],
@@ -44,11 +45,15 @@ def test_final_runs_are_the_best_setting_on_several_seeds():
 
 def test_epochs_at_equal_seconds():
     rows = [trial("Adam"), *(final_row("Adam", 10, 40.0 + s) for s in range(3))]
-    rows += [final_row("LocoProp()", 10, 82.0)]
+    rows += [trial("LocoProp()"), final_row("LocoProp()", 10, 82.0)]
+    # Of the best setting before the last trials.
+    rows += [final_row("Adam", 10, 4.0, settings={"learning_rate": 3.0})] * 9
     configurations = experiments.final_at_equal_seconds(rows, "mnist", "Adam")
     assert {c["epochs"] for c in configurations} == {20}
     with pytest.raises(tuning.NotTuned, match="no runs at equal epochs"):
-        experiments.final_at_equal_seconds(rows, "classifier", "Adam")
+        experiments.final_at_equal_seconds(
+            [trial("Adam"), trial("LocoProp()")], "mnist", "Adam"
+        )
 
 
 def test_the_papers_forms_keep_the_papers_settings():

@@ -74,6 +74,20 @@ def test_rows_are_ranked_by_their_median():
     assert lines[2][header.index("train loss")] == "not finite"
 
 
+def test_runs_that_failed_are_said_to_have_failed():
+    rows = [
+        row("final", "Adam", [500.0, 90.0], 0),
+        row("final", "Adam", [500.0, None], 1),
+        row("final", "Adam", [500.0, 80.0], 2) | {"failure": "gave up"},
+    ]
+    header, _, line = cells(report.tables(rows)["final mnist"])
+    adam = dict(zip(header, line))
+    assert adam["seeds"] == "3, 2 failed"
+    assert adam["train loss"] == "not finite (90–not finite)"
+    assert adam["test loss"] == "not finite (91–not finite)"
+    assert adam["seconds"] == "7"
+
+
 def test_the_other_tables():
     made = report.tables(ROWS)
     [_, _, line] = cells(made["headline"])
@@ -113,6 +127,16 @@ def test_curves_are_the_median_and_the_range_over_seeds():
         [500.0, 90.0, 80.0],
         [500.0, 92.0, 82.0],
     )
+
+
+def test_batch_sizes_and_settings_have_curves_of_their_own():
+    rows = [
+        *(row("headline", "Adam", [500.0, 90.0 + s], s) for s in range(2)),
+        row("headline", "Adam", [500.0, 70.0], batch_size=500),
+        row("headline", "Adam", [500.0, 60.0], settings={"beta_1": 0.7}),
+    ]
+    by_curve = plots.by_curve(rows)
+    assert [len(runs) for runs in by_curve.values()] == [2, 1, 1]
 
 
 def test_pictures_are_drawn(tmp_path):

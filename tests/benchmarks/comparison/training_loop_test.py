@@ -103,6 +103,10 @@ def test_seconds_are_those_of_the_steps():
     run = {"batch_size": 2, "epochs": 2, "seed": 0, "parts": 1}
     records = list(training_loop.train(Reporting(), data, run))
     assert [record["seconds"] for record in records] == [0.0, 1000.0, 2000.0]
+    run |= {"epochs": 3, "every": 2}
+    records = list(training_loop.train(Reporting(), data, run))
+    assert [record["epoch"] for record in records] == [0, 2, 3]
+    assert [record["seconds"] for record in records] == [0.0, 2000.0, 3000.0]
 
 
 def test_averages_in_pieces_are_those_of_one_training(tiny):

@@ -79,7 +79,8 @@ def test_tuning_is_resumed(runner, monkeypatch):
     assert [r["configuration"]["trial"] for r in rows] == [0, 1, 2]
     assert rows[0]["configuration"]["settings"] == PEERS["Adam"].start
     for one in rows:
-        assert len(one["points"]) == 1 + TASKS["tiny"].tuning_epochs
+        epochs = [point["epoch"] for point in one["points"]]
+        assert epochs == [0, TASKS["tiny"].tuning_epochs]
         assert one["failure"] is None and one["commit"] and one["versions"]
         assert one["configuration"]["train_examples"] == 40
 
