@@ -32,7 +32,7 @@ _INTRODUCTION = """\
 Written by `python -m benchmarks.time_to_loss` from `time_to_loss.jsonl`; see
 [the benchmarks' README](../README.md). Seconds (epochs) until the loss on the
 whole training set is below each of the losses, looked at every quarter of an
-epoch, and the losses at the end.
+epoch, or in how many epochs it was not; and the losses at the end.
 """
 
 
@@ -167,8 +167,9 @@ def _summary(rows, problem):
 
 def _crossings(row, thresholds):
     points = [crossing(row["points"], threshold) for threshold in thresholds]
+    never = f"not in {row['points'][-1]['epoch']:g}"
     return [
-        f"{point['seconds']:.0f} s ({point['epoch']:g})" if point else "–"
+        f"{point['seconds']:.0f} s ({point['epoch']:g})" if point else never
         for point in points
     ]
 
