@@ -13,6 +13,9 @@ import numpy as np
 
 import keras_locoprop
 
+# Variables of the environment that numbers or seconds depend on.
+_SWITCHES = ("JAX_DEFAULT_MATMUL_PRECISION", "XLA_FLAGS", "TF_XLA_FLAGS")
+
 
 def versions():
     """The software and the kind of machine that a result depends on."""
@@ -26,6 +29,7 @@ def versions():
         "system": platform.system(),
         "machine": platform.machine(),
         "cpu_count": os.cpu_count(),
+        **{name: os.environ[name] for name in _SWITCHES if name in os.environ},
     } | accelerator()
 
 
