@@ -5,6 +5,7 @@ import pytest
 from benchmarks.comparison import training_loop
 from benchmarks.comparison.keras_trainer import KerasTrainer
 from benchmarks.comparison.keras_trainer import WarmUpThenDecay
+from benchmarks.comparison.keras_trainer import in_order
 from benchmarks.comparison.networks import build
 from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.runs import Checkpoint
@@ -107,6 +108,17 @@ def test_seconds_are_those_of_the_steps():
     records = list(training_loop.train(Reporting(), data, run))
     assert [record["epoch"] for record in records] == [0, 2, 3]
     assert [record["seconds"] for record in records] == [0.0, 2000.0, 3000.0]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="arrays are passed on"
+)
+def test_a_pipeline_has_the_rows_in_their_order():
+    x, y = np.random.default_rng(0).random((10, 2)), np.arange(10)
+    batches = list(in_order(x, y, 4)["x"])
+    assert [len(rows) for rows, _ in batches] == [4, 4, 2]
+    np.testing.assert_array_equal(np.concatenate([b[0] for b in batches]), x)
+    np.testing.assert_array_equal(np.concatenate([b[1] for b in batches]), y)
 
 
 def test_averages_in_pieces_are_those_of_one_training(tiny):
