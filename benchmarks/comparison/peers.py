@@ -179,7 +179,7 @@ PEERS = {
     "K-FAC (kfac-jax)": Peer(
         {
             "initial_damping": span(0.1, 100.0),
-            "curvature_ema": Choice([0.9, 0.95, 0.99]),
+            "curvature_ema": Choice([0.8, 0.9, 0.95, 0.99]),
         },
         {"initial_damping": 1.0, "curvature_ema": 0.95},
         "initial_damping",
