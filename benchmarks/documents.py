@@ -17,6 +17,7 @@ from benchmarks import sweep_report
 from benchmarks import time_to_loss
 from benchmarks import time_to_loss_report
 from benchmarks.comparison import report as comparison_report
+from benchmarks.comparison.tuning import is_trial
 from benchmarks.records import read_lines
 from benchmarks.training_run import LOCOPROP
 from benchmarks.training_run import complete_settings
@@ -44,14 +45,18 @@ def tables():
     Returns:
         Dict of names: Markdown.
     """
+    compared = {name: read_lines(path) for name, path in COMPARISONS.items()}
+    compared["comparison on both"] = [
+        row for rows in compared.values() for row in filter(is_trial, rows)
+    ]
     time_to = time_to_loss_report.summaries(read_lines(time_to_loss.RESULTS))
     cost = solver_cost.tables(read_lines(solver_cost.RESULTS))
     return {
         **{f"solver cost, {name}": text for name, text in cost.items()},
         **{
             f"{comparison} {name}": text
-            for comparison, path in COMPARISONS.items()
-            for name, text in comparison_report.tables(read_lines(path)).items()
+            for comparison, rows in compared.items()
+            for name, text in comparison_report.tables(rows).items()
         },
         **{f"time to loss {name}": text for name, text in time_to.items()},
         "architectures": architectures.summary(

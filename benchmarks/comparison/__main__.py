@@ -205,7 +205,7 @@ def _parse(arguments):
     add(
         "--tuned",
         type=Path,
-        help="another one, for the trials of optimizers that it has none of",
+        help="another one, whose trials count, too",
     )
     options = parser.parse_args(arguments)
     if not options.smoke and options.command is None:

@@ -19,6 +19,8 @@ from keras_locoprop import LocoProp
 # Multiplies the batch size of the problem; not searched, but in an ablation.
 BATCH_FACTOR = "batch_factor"
 
+NOTHING = "nothing"
+
 
 def span(low, high):
     """Numbers between two, of which each magnitude is as likely."""
@@ -66,9 +68,9 @@ def _locoprop(**settings):
     return training_run.make_optimizer(training_run.LOCOPROP, settings)
 
 
-def _muon(**settings):
-    # As Keras's documentation asks: the last layer is not orthogonalized.
-    return keras.optimizers.Muon(exclude_layers=[OUTPUT], **settings)
+def _muon(excluded=NOTHING, **settings):
+    layers = [] if excluded == NOTHING else [excluded]
+    return keras.optimizers.Muon(exclude_layers=layers, **settings)
 
 
 _BETA_1 = Choice([0.7, 0.8, 0.9, 0.95])
@@ -162,10 +164,13 @@ PEERS = {
             "momentum": 0.95,
             "weight_decay": 0.004,
             "adam_lr_ratio": 1.0,
+            "excluded": OUTPUT,
         },
         momentum=Choice([0.8, 0.9, 0.95, 0.98]),
         weight_decay=_DECAY,
         adam_lr_ratio=span(0.01, 1.0),
+        # Keras's documentation asks to leave the last layer to Adam.
+        excluded=Choice([OUTPUT, NOTHING]),
     ),
     "Adafactor": _keras(
         keras.optimizers.Adafactor,

@@ -34,8 +34,8 @@ Written by `python -m benchmarks.comparison report` from `{}`;
 see [the benchmarks' README](../README.md) for how it was run. Losses are over
 the whole training or test set, with the weights at the end of the run: medians
 over seeds, with the smallest and the largest in parentheses. Seconds are those
-of training alone; compilation is in a column of its own. An optimizer without
-trials on a problem ran with the best setting of its trials in the other report
+of training alone; compilation is in a column of its own. Optimizers ran with
+the best setting of their trials in this report and the other one
 ([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the paper's forms
 have the paper's settings in the headline.
 """
@@ -200,7 +200,10 @@ def _tuning_table(rows):
     lines = []
     for trials in _grouped(rows, "optimizer"):
         configuration = trials[0]["configuration"]
-        first = min(trials, key=lambda row: row["configuration"]["trial"])
+        first = min(
+            trials,
+            key=lambda row: (row["configuration"]["trial"], tuning.score(row)),
+        )
         best = min(trials, key=tuning.score)
         scores = [tuning.score(row) for row in trials]
         cells = [optimizer_cell(configuration["optimizer"]), str(len(trials))]

@@ -66,8 +66,8 @@ class Runner(NamedTuple):
         data_dir: As in `tasks.load`.
         download: Likewise.
         examples: Likewise.
-        tuned: Path of another file of results: its trials stand in for those
-            of optimizers that have none in `results` on the same problem.
+        tuned: Path of another file of results, whose trials count, too, when
+            the best setting is looked for.
     """
 
     results: Path
@@ -83,7 +83,7 @@ class Runner(NamedTuple):
         if not self.tuned:
             return rows
         others = records.read_lines(self.tuned)
-        return rows + tuning.trials_to_borrow(rows, others)
+        return rows + list(filter(tuning.is_trial, others))
 
     def obtain(self, configuration, has_checkpoint=False):
         """The row of a configuration: recorded before, or run now.

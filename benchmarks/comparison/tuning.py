@@ -59,25 +59,9 @@ def best_settings(rows, problem, optimizer):
     return best["configuration"]["settings"]
 
 
-def trials_to_borrow(rows, others):
-    """The trials among `others` of what has none in `rows`.
-
-    Args:
-        rows: List of rows.
-        others: List of rows of another file.
-
-    Returns:
-        List of rows.
-    """
-
-    def searched(row):
-        configuration = row["configuration"]
-        if configuration["purpose"] != PURPOSE:
-            return None
-        return configuration["problem"], configuration["optimizer"]
-
-    own = {searched(row) for row in rows} | {None}
-    return [row for row in others if searched(row) not in own]
+def is_trial(row):
+    """Whether a row is one of a search."""
+    return row["configuration"]["purpose"] == PURPOSE
 
 
 def suggest(peer, trials):

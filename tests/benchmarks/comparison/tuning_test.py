@@ -113,7 +113,7 @@ def test_other_problems_start_from_the_best_setting(runner):
     assert {s["beta_2"] for s in tried} == {best["beta_2"]}
 
 
-def test_trials_of_another_file_stand_in(runner, tmp_path):
+def test_trials_of_another_file_count_too(runner, tmp_path):
     other = runner._replace(results=tmp_path / "other.jsonl")
     tuning.tune(other, "tiny", "Adam", epochs=1, trials=2)
     borrowing = runner._replace(tuned=other.results)
@@ -128,10 +128,12 @@ def test_trials_of_another_file_stand_in(runner, tmp_path):
         assert row["configuration"]["problem"] == "tiny_classifier"
         assert row["configuration"]["settings"]["beta_2"] == best["beta_2"]
 
-    # Trials of its own count alone; final runs are not borrowed.
-    tuning.tune(runner, "tiny", "Adam", epochs=1, trials=1)
+    # Final runs are not borrowed, and a search learns from its own trials.
     records.append_line(other.results, {"configuration": {"purpose": "final"}})
-    assert borrowing.rows() == runner.rows()
+    tuning.tune(borrowing, "tiny", "Adam", epochs=1, trials=1)
+    *_, own = runner.rows()
+    assert own["configuration"]["settings"] == PEERS["Adam"].start
+    assert borrowing.rows() == runner.rows() + other.rows()[:2]
 
 
 def test_an_optimizer_that_gives_up_is_recorded(runner, monkeypatch):
