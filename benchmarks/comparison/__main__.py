@@ -110,7 +110,7 @@ def make_report(options, runner):
     rows = records.read_lines(runner.results)
     report.write(rows, runner.results)
     plots.draw(rows, runner.results)
-    if runner.results in documents.COMPARISONS.values():
+    if runner.results.resolve() in documents.COMPARISONS.values():
         documents.main()
 
 
