@@ -51,8 +51,7 @@ def in_order(x, y, batch_size):
     """The arguments of `fit` and `evaluate` for data as they are.
 
     TensorFlow takes a pipeline down only when the thread that tunes it wakes,
-    which may take as long as the training took: a pipeline of arrays is made
-    here, with nothing that tunes it.
+    which may be seconds later: here is one that nothing tunes.
     """
     if keras.backend.backend() != "tensorflow":
         return {"x": x, "y": y, "batch_size": batch_size}

@@ -34,10 +34,11 @@ Written by `python -m benchmarks.comparison report` from `{}`;
 see [the benchmarks' README](../README.md) for how it was run. Losses are over
 the whole training or test set, with the weights at the end of the run: medians
 over seeds, with the smallest and the largest in parentheses. Seconds are those
-of training alone; compilation is in a column of its own. Optimizers ran with
-the best setting of their trials in this report and the other one
-([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the paper's forms
-have the paper's settings in the headline.
+of training alone; compilation is in a column of its own. Optimizers run with
+the best setting of the trials that there are when they start, in this report or
+the other one ([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the
+paper's forms have the paper's settings in the headline. The search spaces are
+the present ones; trials from before a space grew are of that of their commit.
 """
 
 

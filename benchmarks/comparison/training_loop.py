@@ -62,8 +62,8 @@ def train(trainer, data, run, checkpoint=None):
             records per epoch; perhaps with `every`: only every so many epochs,
             and the last one, are recorded.
         checkpoint: Object with `load()`, records and state or `None`, and
-            `save(records, state)`; it is saved after every epoch. Defaults to
-            `None`.
+            `save(records, state)`; it is saved after every recorded epoch.
+            Defaults to `None`.
 
     Raises:
         ValueError: If there are fewer training examples than in a batch.

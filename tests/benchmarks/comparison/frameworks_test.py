@@ -17,15 +17,16 @@ INTERPRETERS = {
     "jax_peer": os.environ.get("KFAC_PYTHON"),
     "torch_peer": os.environ.get("TORCH_PYTHON"),
 }
-PAIRS = [
-    pytest.param(
-        optimizer,
-        problem,
-        marks=pytest.mark.skipif(
-            not INTERPRETERS[peer.module],
-            reason=f"no interpreter is named for {peer.module}",
-        ),
+
+
+def needs(module):
+    return pytest.mark.skipif(
+        not INTERPRETERS[module], reason=f"no interpreter is named for {module}"
     )
+
+
+PAIRS = [
+    pytest.param(optimizer, problem, marks=needs(peer.module))
     for optimizer, peer in PEERS.items()
     if peer.module
     for problem in ("tiny", "mixed", *tasks.TASKS)
@@ -94,9 +95,7 @@ def test_the_loss_falls(tiny, optimizer, problem):
     assert end["train_loss"] < start["train_loss"]
 
 
-@pytest.mark.skipif(
-    not INTERPRETERS["jax_peer"], reason="no interpreter is named for jax_peer"
-)
+@needs("jax_peer")
 def test_weights_of_kfac_are_averaged(tiny):
     def trained(**changes):
         points = losses("K-FAC (kfac-jax)", "tiny", tiny, 3, **changes)

@@ -110,9 +110,6 @@ def test_seconds_are_those_of_the_steps():
     assert [record["seconds"] for record in records] == [0.0, 2000.0, 3000.0]
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="arrays are passed on"
-)
 def test_a_pipeline_has_the_rows_in_their_order():
     x, y = np.random.default_rng(0).random((10, 2)), np.arange(10)
     batches = list(in_order(x, y, 4)["x"])
