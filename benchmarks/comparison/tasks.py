@@ -26,10 +26,9 @@ class Task(NamedTuple):
         input_shape: Tuple of integers.
         layers: Tuple of `(kind, *arguments)`.
         batch_size: Integer.
-        epochs: Integer, of the final runs.
         tuned_on: String, the problem whose best setting the search begins
             with; `None`: it has a search of its own.
-        tuning_epochs: Integer.
+        epochs: Integer, of trials and final runs.
         targets: `"inputs"` or `"labels"`.
     """
 
@@ -38,9 +37,8 @@ class Task(NamedTuple):
     input_shape: tuple
     layers: tuple
     batch_size: int
-    epochs: int
     tuned_on: Any = None
-    tuning_epochs: int = 3
+    epochs: int = 3
     targets: str = "labels"
 
 
@@ -64,7 +62,6 @@ def _autoencoder_task(title, source="mnist", tuned_on="mnist", **changes):
         (problems.AUTOENCODER.inputs,),
         autoencoder(**changes),
         problems.AUTOENCODER.batch_size,
-        10,
         tuned_on,
         targets="inputs",
     )
@@ -82,7 +79,6 @@ TASKS = {
         (problems.CLASSIFIER.inputs,),
         tuple(("dense", *layer) for layer in problems.CLASSIFIER.layers),
         problems.CLASSIFIER.batch_size,
-        5,
     ),
     "convolutional": Task(
         "Fashion-MNIST convolutional network",
@@ -98,7 +94,6 @@ TASKS = {
             ("dense", CLASSES, "softmax"),
         ),
         128,
-        5,
         "classifier",
     ),
     "transformer": Task(
@@ -116,7 +111,6 @@ TASKS = {
             ("dense", len(words.LANGUAGES), "softmax"),
         ),
         128,
-        5,
         "classifier",
     ),
 }

@@ -126,7 +126,7 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS, grid=GRID):
                 "settings": (
                     candidates[trial] if task.tuned_on else suggest(peer, done)
                 ),
-                "epochs": epochs or task.tuning_epochs,
+                "epochs": epochs or task.epochs,
                 "seed": 0,
                 "trial": trial,
             }

@@ -81,7 +81,7 @@ def test_tuning_is_resumed(runner, monkeypatch):
     assert rows[0]["configuration"]["settings"] == PEERS["Adam"].start
     for one in rows:
         epochs = [point["epoch"] for point in one["points"]]
-        assert epochs == [0, TASKS["tiny"].tuning_epochs]
+        assert epochs == [0, TASKS["tiny"].epochs]
         assert one["failure"] is None and one["commit"] and one["versions"]
         assert one["configuration"]["train_examples"] == 40
 
