@@ -2,6 +2,8 @@
 
 import math
 
+from benchmarks.comparison.cells import crossing
+from benchmarks.comparison.cells import crossing_cell
 from benchmarks.comparison.tasks import TASKS
 
 THRESHOLDS = {
@@ -16,14 +18,6 @@ _SUMMARIES = {
 _LIMITS = {"mnist": (56, 150), "classifier": (0.015, 0.6)}
 _TICKS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 _PEER = "kfac-jax"
-
-
-def crossing(points, threshold):
-    """The first point at which the training loss is below a threshold."""
-    for point in points:
-        if point["train_loss"] <= threshold:
-            return point
-    return None
 
 
 _INTRODUCTION = """\
@@ -143,7 +137,7 @@ def _table(rows, problem):
     for row in rows:
         last = row["points"][-1]
         cells = [f"`{row['name']}`{_place(row)}", str(row["batch_size"])]
-        cells += _crossings(row, thresholds)
+        cells += [crossing_cell([row], threshold) for threshold in thresholds]
         cells.append(
             f"{_losses(last)}, {last['seconds']:.0f} s ({last['epoch']:g})"
         )
@@ -159,19 +153,10 @@ def _summary(rows, problem):
     for row in sorted(_to_draw(rows), key=_seconds):
         name = row["name"].split(", B=")[0]
         cells = [f"`{name}`{_place(row)}", str(row["batch_size"])]
-        cells += _crossings(row, thresholds)
+        cells += [crossing_cell([row], threshold) for threshold in thresholds]
         cells += [_losses(p) for p in row["points"] if p["epoch"] == epoch]
         lines.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _crossings(row, thresholds):
-    points = [crossing(row["points"], threshold) for threshold in thresholds]
-    never = f"not in {row['points'][-1]['epoch']:g}"
-    return [
-        f"{point['seconds']:.0f} s ({point['epoch']:g})" if point else never
-        for point in points
-    ]
 
 
 def _losses(point):

@@ -51,6 +51,30 @@ def seconds_cell(runs):
     return spread_cell(seconds, "{:.0f}")
 
 
+def crossing(points, threshold):
+    """The first point at which the training loss is below a threshold."""
+    for point in points:
+        if finite_or_infinite(point["train_loss"]) <= threshold:
+            return point
+    return None
+
+
+def crossing_cell(runs, threshold):
+    """Seconds (epochs) to a training loss, or in how many it is not reached.
+
+    Of two runs it is the slower one, of several the median; a run that does
+    not come there is the slowest.
+    """
+    points = [crossing(row["points"], threshold) for row in runs]
+    seconds, epochs = (
+        statistics.median_high(p[name] if p else math.inf for p in points)
+        for name in ("seconds", "epoch")
+    )
+    if math.isinf(seconds):
+        return f"not in {max(row['points'][-1]['epoch'] for row in runs):g}"
+    return f"{seconds:.0f} s ({epochs:g})"
+
+
 def setting_cell(value):
     if isinstance(value, dict):
         config = value["config"]

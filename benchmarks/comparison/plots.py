@@ -101,7 +101,7 @@ def _draw(runs, task, path):
         axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(ticker.FormatStrFormatter("%g"))
         axis.tick_params(axis="y", which="minor", labelsize=7)
-        axis.grid(True, which="major", linewidth=0.4, alpha=0.6)
+        axis.grid(True, which="both", linewidth=0.4, alpha=0.6)
         axis.set_xlim(left=0)
     axes[0].set_xlabel("epochs")
     axes[1].set_xlabel("seconds of training, without compilation")

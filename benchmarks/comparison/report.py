@@ -1,10 +1,11 @@
 """The tables of the comparison, from its rows alone."""
 
-import math
 import statistics
 
 from benchmarks.comparison import experiments
 from benchmarks.comparison import tuning
+from benchmarks.comparison import tuning_report
+from benchmarks.comparison.cells import crossing_cell
 from benchmarks.comparison.cells import finite_or_infinite
 from benchmarks.comparison.cells import last_values
 from benchmarks.comparison.cells import markdown_table
@@ -17,10 +18,10 @@ from benchmarks.comparison.cells import settings_cell
 from benchmarks.comparison.cells import sortable
 from benchmarks.comparison.cells import spread_cell
 from benchmarks.comparison.cells import text_of
-from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.tasks import TASKS
 
 HEADLINE_EPOCHS = (2, 5, 10, 25, 50, 100)
+HEADLINE_LOSSES = (70, 60, 57, 55, 53, 52, 51)
 # Same network, data, batch size and number of epochs. (who, train loss)
 PUBLISHED = (
     ("Shampoo, as published in the paper", "50.70"),
@@ -34,11 +35,13 @@ Written by `python -m benchmarks.comparison report` from `{}`;
 see [the benchmarks' README](../README.md) for how it was run. Losses are over
 the whole training or test set, with the weights at the end of the run: medians
 over seeds, with the smallest and the largest in parentheses. Seconds are those
-of training alone; compilation is in a column of its own. Optimizers run with
-the best setting of the trials that there are when they start, in this report or
-the other one ([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the
-paper's forms have the paper's settings in the headline. The search spaces are
-the present ones; trials from before a space grew are of that of their commit.
+of training alone; compilation is in a column of its own. Seconds (epochs) to a
+training loss are those of the headline's runs, looked at after every epoch, or
+in how many epochs it was not reached. Optimizers run with the best setting of
+the trials that there are when they start, in this report or the other one
+([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the paper's forms
+have the paper's settings in the headline. The search spaces are the present
+ones; trials from before a space grew are of that of their commit.
 """
 
 
@@ -61,6 +64,7 @@ def tables(rows):
     headline = _chosen(rows, purpose=experiments.HEADLINE)
     if headline:
         made["headline"] = _headline_table(headline)
+        made["seconds to a loss"] = _seconds_table(headline)
         made["known figures"] = "".join(
             f"- {who}: {loss}\n" for who, loss in PUBLISHED
         )
@@ -71,9 +75,11 @@ def tables(rows):
     for problem in TASKS:
         chosen = _chosen(rows, purpose=tuning.PURPOSE, problem=problem)
         if chosen:
-            made[f"tuning {problem}"] = _tuning_table(chosen)
-    made["search spaces"] = _space_table()
-    made["unsupported"] = _unsupported_table()
+            made[f"tuning {problem}"] = tuning_report.trials_table(
+                _grouped(chosen, "optimizer")
+            )
+    made["search spaces"] = tuning_report.space_table()
+    made["unsupported"] = tuning_report.unsupported_table()
     return made
 
 
@@ -163,6 +169,18 @@ def _headline_table(rows):
     return markdown_table(header, lines)
 
 
+def _seconds_table(rows):
+    header = ["optimizer", "batch size", "seeds", *map(str, HEADLINE_LOSSES)]
+    lines = []
+    for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
+        configuration = runs[0]["configuration"]
+        cells = [optimizer_cell(configuration["optimizer"])]
+        cells += [str(configuration["batch_size"]), seeds_cell(runs)]
+        cells += [crossing_cell(runs, loss) for loss in HEADLINE_LOSSES]
+        lines.append(cells)
+    return markdown_table(header, lines)
+
+
 def _ablation_table(rows):
     shown = [
         row["configuration"]["settings"] | _batch(row["configuration"])
@@ -193,59 +211,6 @@ def _ablation_table(rows):
         lines.append((row["configuration"]["optimizer"], key, cells))
     lines.sort(key=lambda line: line[:2])
     return markdown_table([*header, "seconds"], [cells for *_, cells in lines])
-
-
-def _tuning_table(rows):
-    header = ["optimizer", "trials", "epochs", "first trial", "best trial"]
-    header += ["failed", "best settings"]
-    lines = []
-    for trials in _grouped(rows, "optimizer"):
-        configuration = trials[0]["configuration"]
-        first = min(
-            trials,
-            key=lambda row: (row["configuration"]["trial"], tuning.score(row)),
-        )
-        best = min(trials, key=tuning.score)
-        scores = [tuning.score(row) for row in trials]
-        cells = [optimizer_cell(configuration["optimizer"]), str(len(trials))]
-        cells += [str(configuration["epochs"])]
-        cells += [number_cell(tuning.score(first)), number_cell(min(scores))]
-        cells += [str(sum(not math.isfinite(score) for score in scores))]
-        cells += [settings_cell(best["configuration"]["settings"])]
-        lines.append((min(scores), cells))
-    lines.sort()
-    return markdown_table(header, [cells for _, cells in lines])
-
-
-def _space_table():
-    lines = []
-    for name, peer in PEERS.items():
-        space = "; ".join(
-            f"{setting} from {setting_cell(list(distribution.choices))}"
-            if hasattr(distribution, "choices")
-            else f"{setting} {distribution.low:g} to {distribution.high:g}"
-            for setting, distribution in peer.space.items()
-        )
-        lines.append(
-            [
-                optimizer_cell(name),
-                space,
-                settings_cell(peer.start),
-                settings_cell(peer.fixed),
-            ]
-        )
-    return markdown_table(
-        ["optimizer", "searched", "first trial", "fixed"], lines
-    )
-
-
-def _unsupported_table():
-    lines = [
-        [optimizer_cell(name), TASKS[problem].title, reason]
-        for name, peer in PEERS.items()
-        for problem, reason in peer.unsupported.items()
-    ]
-    return markdown_table(["optimizer", "problem", "why it has no row"], lines)
 
 
 def _chosen(rows, **wanted):

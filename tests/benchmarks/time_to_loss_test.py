@@ -3,6 +3,7 @@ import keras
 from benchmarks import records
 from benchmarks import time_to_loss
 from benchmarks import time_to_loss_report
+from benchmarks.comparison.cells import crossing
 
 POINTS = [
     {"epoch": 0.5, "seconds": 2.0, "train_loss": 130.0, "test_loss": 131.0},
@@ -21,7 +22,6 @@ def row(name, problem="mnist", points=POINTS):
 
 
 def test_crossing_is_the_first_point_below():
-    crossing = time_to_loss_report.crossing
     assert crossing(POINTS, 120) is POINTS[1]
     assert crossing(POINTS, 79) is POINTS[1]
     assert crossing(POINTS, 70) is None

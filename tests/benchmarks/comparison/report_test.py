@@ -6,6 +6,7 @@ from benchmarks import documents
 from benchmarks import records
 from benchmarks.comparison import plots
 from benchmarks.comparison import report
+from benchmarks.comparison.cells import crossing_cell
 
 
 def row(purpose, optimizer, losses, seed=0, problem="mnist", **more):
@@ -92,6 +93,15 @@ def test_the_other_tables():
     made = report.tables(ROWS)
     [_, _, line] = cells(made["headline"])
     assert line[3:5] == ["60", "55.25"]
+    header, _, line = cells(made["seconds to a loss"])
+    assert dict(zip(header, line)) == {
+        "optimizer": "**`LocoProp()`**",
+        "batch size": "1000",
+        "seeds": "1",
+        **dict.fromkeys(("70", "60"), "7 s (1)"),
+        "57": "35 s (5)",
+        **dict.fromkeys(("55", "53", "52", "51"), "not in 5"),
+    }
     [_, _, line] = cells(made["tuning mnist"])
     assert line[1:6] == ["3", "1", "100", "95", "1"]
     header, _, line = cells(made["final classifier"])
@@ -99,6 +109,17 @@ def test_the_other_tables():
     assert "test accuracy, %" not in made["final mnist"]
     assert "66" in made["ablation variant"]
     assert "residual connections" in made["unsupported"]
+
+
+def test_seconds_to_a_loss_are_medians_over_all_seeds():
+    runs = [
+        row("headline", "Adam", [500.0, 90.0, 70.0], 0),
+        row("headline", "Adam", [500.0, 70.0, 60.0], 1),
+        row("headline", "Adam", [500.0, 90.0, None], 2),
+    ]
+    assert crossing_cell(runs, 70) == "14 s (2)"
+    assert crossing_cell(runs[:2], 70) == "14 s (2)"
+    assert crossing_cell(runs, 60) == "not in 2"
 
 
 def test_the_order_of_the_rows_does_not_matter():
