@@ -94,7 +94,8 @@ def check(options, runner):
             recorded = [
                 tuning.score(other)
                 for other in records.read_lines(runner.results)
-                if _without_seed(other) == _without_seed(row)
+                if other["configuration"] | {"seed": configuration["seed"]}
+                == configuration
             ]
             low, high, loss = min(recorded), max(recorded), tuning.score(again)
             print(
@@ -104,10 +105,6 @@ def check(options, runner):
                 f"recorded {low:.5g} to {high:.5g}",
                 flush=True,
             )
-
-
-def _without_seed(row):
-    return row["configuration"] | {"seed": None}
 
 
 def make_report(options, runner):
