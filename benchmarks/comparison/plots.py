@@ -100,7 +100,10 @@ def _draw(runs, task, path):
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(ticker.FormatStrFormatter("%g"))
-        axis.tick_params(axis="y", which="minor", labelsize=7)
+        axis.tick_params(axis="y", which="both", labelsize=8)
+        axis.xaxis.set_major_locator(
+            ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10])
+        )
         axis.grid(True, which="both", linewidth=0.4, alpha=0.6)
         axis.set_xlim(left=0)
     axes[0].set_xlabel("epochs")
