@@ -33,34 +33,37 @@ class Peer(NamedTuple):
     Attributes:
         space: Dict of the settings that are searched: their distributions.
         start: Dict, the settings of the first trial.
-        retuned: String, the setting that is searched again on the problems
-            without a search of their own.
+        retuned: Tuple of strings, the settings that are searched again, all
+            multiplied alike, on the problems without a search of their own.
         make: Function of settings that makes a Keras optimizer; `None` for
             optimizers of another framework.
         module: String, what runs those.
         fixed: Dict of further settings.
         scheduled: Boolean: whether `retuned` is a rate with a schedule.
         unsupported: Dict of names of problems: the reason.
+        joined: Dict of the settings that trials recorded before they were
+            searched do not name: what they had, the library's defaults.
         is_ours: Boolean.
     """
 
     space: dict
     start: dict
-    retuned: str = "learning_rate"
+    retuned: tuple = ("learning_rate",)
     make: Any = None
     module: str = ""
     fixed: Any = {}
     scheduled: bool = True
     unsupported: Any = {}
+    joined: Any = {}
     is_ours: bool = False
 
 
-def _keras(make, rates, rate, fixed=None, start=None, **space):
+def _keras(make, rates, rate, start=None, joined=None, **space):
     return Peer(
         {"learning_rate": span(*rates), **space},
         {"learning_rate": rate, **(start or {})},
         make=make,
-        fixed=fixed or {},
+        joined=joined or {},
     )
 
 
@@ -101,7 +104,7 @@ PEERS = {
     'LocoProp("auto")': Peer(
         {"damping": span(3e-3, 0.5)},
         {"damping": 0.05},
-        "damping",
+        ("damping",),
         make=lambda **settings: LocoProp("auto", **settings),
         scheduled=False,
         is_ours=True,
@@ -177,19 +180,33 @@ PEERS = {
         # Keras's takes at most one over the root of the number of steps.
         (1e-4, 0.3),
         1e-3,
-        start={"beta_2_decay": -0.8, "clip_threshold": 1.0},
+        start={
+            "beta_2_decay": -0.8,
+            "clip_threshold": 1.0,
+            "epsilon_1": 1e-30,
+        },
+        joined={"epsilon_1": 1e-30},
         beta_2_decay=Choice([-0.3, -0.5, -0.8, -1.0]),
         clip_threshold=Choice([1.0, 10.0]),
+        # With the default, weights become NaN where a unit is off for a batch.
+        epsilon_1=Choice([1e-30, 1e-16]),
     ),
     "K-FAC (kfac-jax)": Peer(
         {
             "initial_damping": span(0.1, 100.0),
             "curvature_ema": Choice([0.8, 0.9, 0.95, 0.99]),
+            # On batches of 128 the adaptive damping falls to the least one.
+            "min_damping": span(1e-8, 1.0),
         },
-        {"initial_damping": 1.0, "curvature_ema": 0.95},
-        "initial_damping",
+        {
+            "initial_damping": 1.0,
+            "curvature_ema": 0.95,
+            "min_damping": 1e-8,
+        },
+        ("initial_damping", "min_damping"),
         module="jax_peer",
         scheduled=False,
+        joined={"min_damping": 1e-8},
     ),
     "Shampoo (pytorch_optimizer)": Peer(
         {
@@ -199,7 +216,7 @@ PEERS = {
             "beta_2": Choice([0.95, 0.99, 0.999]),
         },
         {"lr": 1e-3, "graft_type": 1, "beta_1": 0.9, "beta_2": 0.999},
-        "lr",
+        ("lr",),
         module="torch_peer",
         # Its roots cost as much as some dozen steps: the library's default is
         # to compute them every thousand steps, more than most runs here have.
@@ -218,7 +235,7 @@ PEERS = {
             "weight_decay": Choice([0.0, 0.01]),
         },
         {"lr": 3e-3, "beta_1": 0.95, "beta_2": 0.95, "weight_decay": 0.01},
-        "lr",
+        ("lr",),
         module="torch_peer",
     ),
     "locoprop (PyTorch port)": Peer(
@@ -228,7 +245,7 @@ PEERS = {
             "momentum": Choice([0.9, 0.99, 0.999]),
         },
         {"lr": 2e-5, "learning_rate": 10.0, "momentum": 0.999},
-        "lr",
+        ("lr",),
         module="torch_peer",
         fixed={"eps": 1e-6, "alpha": 0.9},
         unsupported={

@@ -201,7 +201,8 @@ def points_of(configuration, data, run, interpreters, checkpoint=None):
         )
         return
     if run["scheduled"]:
-        settings[peer.retuned] = WarmUpThenDecay(settings[peer.retuned], steps)
+        for name in peer.retuned:
+            settings[name] = WarmUpThenDecay(settings[name], steps)
     trainer = KerasTrainer(model, task.targets, peer.make(**settings))
     yield from train(trainer, data, run, checkpoint)
 

@@ -86,7 +86,7 @@ def suggest(peer, trials):
     for row in trials:
         study.add_trial(
             optuna.trial.create_trial(
-                params=row["configuration"]["settings"],
+                params=peer.joined | row["configuration"]["settings"],
                 distributions=peer.space,
                 value=score(row),
             )
@@ -109,9 +109,10 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS, grid=GRID):
     task, peer = TASKS[problem], PEERS[optimizer]
     if task.tuned_on:
         base = best_settings(runner.rows(), task.tuned_on, optimizer)
+        base = peer.joined | base
         candidates = [
-            base | {peer.retuned: _rounded(base[peer.retuned] * factor)}
-            for factor in grid
+            base | {name: _rounded(base[name] * f) for name in peer.retuned}
+            for f in grid
         ]
         trials = len(candidates)
     for trial in range(trials):

@@ -52,6 +52,8 @@ def space_table():
             else f"{setting} {distribution.low:g} to {distribution.high:g}"
             for setting, distribution in peer.space.items()
         )
+        if peer.joined:
+            space += f"; trials that do not say: {settings_cell(peer.joined)}"
         lines.append(
             [
                 optimizer_cell(name),

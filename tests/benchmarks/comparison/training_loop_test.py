@@ -19,7 +19,8 @@ def trainer(name):
     settings = peer.fixed | peer.start
     settings.pop("batch_factor", None)
     if peer.scheduled:
-        settings[peer.retuned] = WarmUpThenDecay(settings[peer.retuned], 20)
+        for name in peer.retuned:
+            settings[name] = WarmUpThenDecay(settings[name], 20)
     return KerasTrainer(build(task), task.targets, peer.make(**settings))
 
 

@@ -29,7 +29,8 @@ def row(loss, settings, trial=0, failure=None, optimizer="Adam"):
 def test_searches_begin_with_the_start_and_stay_in_their_space(name):
     peer = PEERS[name]
     assert peer.space.keys() == peer.start.keys()
-    assert peer.retuned in peer.space
+    assert set(peer.retuned) <= peer.space.keys()
+    assert peer.joined.items() <= peer.start.items()
     assert (peer.make is None) == bool(peer.module)
     assert peer.unsupported.keys() <= TASKS.keys()
     trials = []
@@ -42,8 +43,24 @@ def test_searches_begin_with_the_start_and_stay_in_their_space(name):
         loss = math.inf if trial == 2 else float(trial)
         trials.append(row(loss, settings, trial))
     assert trials[0]["configuration"]["settings"] == peer.start
-    rates = {t["configuration"]["settings"][peer.retuned] for t in trials}
-    assert len(rates) > tuning.TRIALS / 2
+    for setting in peer.retuned:
+        tried = {t["configuration"]["settings"][setting] for t in trials}
+        assert len(tried) > tuning.TRIALS / 2
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "K-FAC (kfac-jax)"])
+def test_a_search_goes_on_where_a_setting_joined_it(name):
+    peer, trials, without = PEERS[name], [], []
+    for trial in range(tuning.TRIALS):
+        settings = dict(tuning.suggest(peer, trials))
+        trials.append(row(float(trial), settings, trial))
+        # Recorded before the setting was searched: it had the default.
+        settings = {k: v for k, v in settings.items() if k not in peer.joined}
+        without.append(row(float(trial), settings, trial))
+    assert tuning.suggest(peer, without).keys() == peer.space.keys()
+    for kept in trials:
+        kept["configuration"]["settings"] |= peer.joined
+    assert tuning.suggest(peer, without) == tuning.suggest(peer, trials)
 
 
 def test_a_search_learns_from_its_trials():
@@ -112,6 +129,24 @@ def test_other_problems_start_from_the_best_setting(runner):
         [best["learning_rate"] * factor for factor in GRID], rel=1e-2
     )
     assert {s["beta_2"] for s in tried} == {best["beta_2"]}
+
+
+def test_what_is_retuned_is_scaled_alike(runner, monkeypatch):
+    peer = PEERS["Adam"]._replace(
+        retuned=("learning_rate", "epsilon"), joined={"epsilon": 1e-7}
+    )
+    tuning.tune(runner, "tiny", "Adam", epochs=1, trials=1)
+    monkeypatch.setitem(PEERS, "Adam", peer)
+    monkeypatch.setattr(
+        runs.Runner, "obtain", lambda _, asked: obtained.append(asked)
+    )
+    obtained = []
+    tuning.tune(runner, "tiny_classifier", "Adam")
+    for factor, asked in zip(GRID, obtained, strict=True):
+        assert asked["settings"] == PEERS["Adam"].start | {
+            "learning_rate": pytest.approx(1e-3 * factor),
+            "epsilon": pytest.approx(1e-7 * factor),
+        }
 
 
 def test_trials_of_another_file_count_too(runner, tmp_path):
