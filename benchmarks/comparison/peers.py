@@ -39,7 +39,7 @@ class Peer(NamedTuple):
             optimizers of another framework.
         module: String, what runs those.
         fixed: Dict of further settings.
-        scheduled: Boolean: whether `retuned` is a rate with a schedule.
+        scheduled: Boolean: whether `retuned` are rates, with a schedule.
         unsupported: Dict of names of problems: the reason.
         joined: Dict of the settings that trials recorded before they were
             searched do not name: what they had, the library's defaults.
