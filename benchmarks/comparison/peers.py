@@ -188,14 +188,15 @@ PEERS = {
         joined={"epsilon_1": 1e-30},
         beta_2_decay=Choice([-0.3, -0.5, -0.8, -1.0]),
         clip_threshold=Choice([1.0, 10.0]),
-        # With the default, weights become NaN where a unit is off for a batch.
+        # With the default, weights become NaN where both an input and a unit
+        # are off for a whole batch.
         epsilon_1=Choice([1e-30, 1e-16]),
     ),
     "K-FAC (kfac-jax)": Peer(
         {
             "initial_damping": span(0.1, 100.0),
             "curvature_ema": Choice([0.8, 0.9, 0.95, 0.99]),
-            # On batches of 128 the adaptive damping falls to the least one.
+            # With the default, the trials on batches of 128 diverged.
             "min_damping": span(1e-8, 1.0),
         },
         {

@@ -1,6 +1,8 @@
 import math
 import statistics
 
+import keras
+import numpy as np
 import pytest
 
 from benchmarks import records
@@ -61,6 +63,27 @@ def test_a_search_goes_on_where_a_setting_joined_it(name):
     for kept in trials:
         kept["configuration"]["settings"] |= peer.joined
     assert tuning.suggest(peer, without) == tuning.suggest(peer, trials)
+
+
+@pytest.mark.parametrize(
+    "epsilon, is_input_off, is_finite",
+    [(1e-30, True, False), (1e-30, False, True), (1e-16, True, True)],
+)
+def test_adafactor_needs_more_than_its_default_epsilon(
+    epsilon, is_input_off, is_finite
+):
+    assert keras.optimizers.Adafactor().epsilon_1 == 1e-30
+    assert epsilon in PEERS["Adafactor"].space["epsilon_1"].choices
+    weights = keras.Variable(np.ones((4, 3), "float32"))
+    gradient = np.full((4, 3), 1e-5, "float32")
+    # A unit that is off for the whole batch, and perhaps an input.
+    gradient[:, 0] = 0.0
+    if is_input_off:
+        gradient[0] = 0.0
+    optimizer = keras.optimizers.Adafactor(epsilon_1=epsilon)
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)], [weights])
+    values = keras.ops.convert_to_numpy(weights)
+    assert np.isfinite(values).all() == is_finite
 
 
 def test_a_search_learns_from_its_trials():
