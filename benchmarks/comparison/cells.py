@@ -46,9 +46,13 @@ def seeds_cell(runs):
 
 
 def seconds_cell(runs):
+    return spread_cell(training_seconds(runs), "{:.0f}")
+
+
+def training_seconds(runs):
+    """Of the runs that came to their end, if any did."""
     ended = [row for row in runs if math.isfinite(score(row))]
-    seconds = [row["points"][-1]["seconds"] for row in ended or runs]
-    return spread_cell(seconds, "{:.0f}")
+    return [row["points"][-1]["seconds"] for row in ended or runs]
 
 
 def crossing(points, threshold):

@@ -17,13 +17,17 @@ COLOURS = {
     'LocoProp("auto")': "#d62728",
     "LocoProp()": "#ff7f0e",
     "LocoProp.paper()": "#8c564b",
+    'LocoProp.paper(variant="squared")': "#e377c2",
     "Adam": "#1f77b4",
     "Muon": "#9467bd",
     "K-FAC (kfac-jax)": "#2ca02c",
+    "SOAP (pytorch_optimizer)": "#17becf",
 }
 OTHERS = "#b5b5b5"
-# How far above the median of the last losses the picture goes.
+# How far the picture goes above the median of the last losses, and above the
+# last one of each optimizer that has a colour.
 HEADROOM = 1.6
+HEADROOM_OF_COLOURED = 1.3
 
 
 def draw(rows, results):
@@ -109,9 +113,8 @@ def _draw(runs, task, path):
     axes[0].set_xlabel("epochs")
     axes[1].set_xlabel("seconds of training, without compilation")
     axes[0].set_ylabel("training loss")
-    last = [curves(of_one, "epoch")[1][-1] for of_one in runs.values()]
     lowest = min(min(curves(of_one, "epoch")[2]) for of_one in runs.values())
-    axes[0].set_ylim(0.97 * lowest, HEADROOM * statistics.median(last))
+    axes[0].set_ylim(0.97 * lowest, upper_limit(runs))
     # Ours first, as they are drawn last.
     figure.legend(
         list(reversed(handles.values())),
@@ -122,6 +125,22 @@ def _draw(runs, task, path):
     figure.suptitle(task.title[0].upper() + task.title[1:])
     figure.savefig(path, dpi=150, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def upper_limit(runs):
+    """The largest loss in the picture.
+
+    Args:
+        runs: As `by_curve` returns them.
+    """
+    last = {
+        curve: curves(of_one, "epoch")[1][-1] for curve, of_one in runs.items()
+    }
+    coloured = [loss for curve, loss in last.items() if curve[0] in COLOURS]
+    return max(
+        HEADROOM * statistics.median(last.values()),
+        HEADROOM_OF_COLOURED * max(coloured, default=0.0),
+    )
 
 
 def by_curve(rows):

@@ -18,6 +18,9 @@ from benchmarks.comparison.cells import settings_cell
 from benchmarks.comparison.cells import sortable
 from benchmarks.comparison.cells import spread_cell
 from benchmarks.comparison.cells import text_of
+from benchmarks.comparison.summary_report import epochs_and_seconds_taken
+from benchmarks.comparison.summary_report import seconds_taken
+from benchmarks.comparison.summary_report import summary_table
 from benchmarks.comparison.tasks import TASKS
 
 HEADLINE_EPOCHS = (2, 5, 10, 25, 50, 100)
@@ -28,6 +31,12 @@ PUBLISHED = (
     ("Adam and RMSProp", "about 53 to 54"),
     ("LocoProp-M, the authors' own run, at epoch 14", "57.0"),
 )
+# What the cells of the summary add to the losses. Whole epochs are only about
+# equal in seconds.
+COST_CELLS = {
+    experiments.FINAL: seconds_taken,
+    experiments.SECONDS: epochs_and_seconds_taken,
+}
 _INTRODUCTION = """\
 # LocoProp beside other optimizers
 
@@ -56,11 +65,18 @@ def tables(rows):
     """
     rows = sorted(rows, key=lambda row: text_of(row["configuration"]))
     made = {}
-    for purpose in (experiments.FINAL, experiments.SECONDS):
-        for problem in TASKS:
-            chosen = _chosen(rows, purpose=purpose, problem=problem)
-            if chosen:
-                made[f"{purpose} {problem}"] = _final_table(chosen, problem)
+    for purpose, cost_cell in COST_CELLS.items():
+        ranked = {
+            problem: sorted(
+                _grouped(chosen, "optimizer", "settings"), key=_rank
+            )
+            for problem in TASKS
+            if (chosen := _chosen(rows, purpose=purpose, problem=problem))
+        }
+        if ranked:
+            made[f"{purpose} summary"] = summary_table(ranked, cost_cell)
+        for problem, groups in ranked.items():
+            made[f"{purpose} {problem}"] = _final_table(groups, problem)
     headline = _chosen(rows, purpose=experiments.HEADLINE)
     if headline:
         made["headline"] = _headline_table(headline)
@@ -114,14 +130,14 @@ def write(rows, results):
     path.write_text(format_report(rows, results.name), encoding="utf-8")
 
 
-def _final_table(rows, problem):
+def _final_table(groups, problem):
     has_accuracy = TASKS[problem].targets == "labels"
     header = ["optimizer", "batch size", "epochs", "seeds"]
     header += ["train loss", "test loss"]
     header += ["test accuracy, %"] if has_accuracy else []
     header += ["seconds", "compilation, s", "settings"]
     lines = []
-    for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
+    for runs in groups:
         configuration = runs[0]["configuration"]
         cells = [optimizer_cell(configuration["optimizer"])]
         cells += [str(configuration["batch_size"])]

@@ -23,10 +23,10 @@ def row(purpose, optimizer, losses, seed=0, problem="mnist", **more):
     points = [
         {
             "epoch": epoch,
-            "seconds": 7.0 * epoch,
+            "seconds": (7.0 + seed) * epoch,
             "train_loss": loss,
             "test_loss": None if loss is None else loss + 1,
-            "test_accuracy": 0.5,
+            "test_accuracy": 0.5 + 0.01 * seed,
         }
         for epoch, loss in enumerate(losses)
     ]
@@ -69,10 +69,57 @@ def test_rows_are_ranked_by_their_median():
     adam = dict(zip(header, lines[1]))
     assert adam["train loss"] == "81 (80–82)"
     assert adam["test loss"] == "82 (81–83)"
-    assert adam["seconds"] == "14 (14–14)"
+    assert adam["seconds"] == "16 (14–18)"
     assert adam["compilation, s"] == "3.2 (3.2–3.2)"
     assert adam["seeds"] == "3" and adam["epochs"] == "2"
     assert lines[2][header.index("train loss")] == "not finite"
+
+
+def test_the_summary_has_medians_and_ranks_by_all_problems():
+    rows = [
+        *(
+            row("final", "Adam", [9.0, loss], seed, problem)
+            for problem in ("mnist", "classifier")
+            for seed, loss in enumerate((0.9, 0.7, 0.3))
+        ),
+        row("final", "Lion", [9.0, 0.8]),
+        row("final", "Lion", [2.3, 0.2], problem="classifier"),
+        row("final", "Muon", [9.0, 0.5, 0.4]),
+        row("final_seconds", "Muon", [9.0, 0.4]),
+        row("final_seconds", "Lion", [9.0, None, None]),
+    ]
+    made = report.tables(rows)
+    header, _, *lines = cells(made["final summary"])
+    assert header[2:] == ["MNIST autoencoder", "Fashion-MNIST classifier"]
+    assert lines == [
+        # Muon, the first on one problem, has no run on the other one.
+        ["Adam", "2.0", "0.7, test 1.7, 8 s", "0.7, test 51.0 %, 8 s"],
+        ["Lion", "2.0", "0.8, test 1.8, 7 s", "**0.2**, test 50.0 %, 7 s"],
+        ["Muon", "1.0", "**0.4**, test 1.4, 14 s", "–"],
+    ]
+    _, _, *lines = cells(made["final_seconds summary"])
+    assert [line[2] for line in lines] == [
+        "**0.4**, test 1.4, 1 epoch, 7 s",
+        "not finite, test not finite, 2 epochs, 14 s",
+    ]
+
+
+def test_where_nothing_is_finite_nothing_is_best():
+    rows = [row("final", "Lion", [9.0, None])]
+    assert "**" not in report.tables(rows)["final summary"]
+
+
+def test_of_two_settings_the_summary_has_the_better_one():
+    rows = [
+        row("final", "Adam", [500.0, 90.0], settings={}),
+        row("final", "Adam", [500.0, 80.0]),
+        row("final", "Lion", [500.0, 95.0]),
+    ]
+    _, _, *lines = cells(report.tables(rows)["final summary"])
+    assert lines == [
+        ["Adam", "1.0", "**80**, test 81, 7 s"],
+        ["Lion", "2.0", "95, test 96, 7 s"],
+    ]
 
 
 def test_runs_that_failed_are_said_to_have_failed():
@@ -158,6 +205,13 @@ def test_batch_sizes_and_settings_have_curves_of_their_own():
     ]
     by_curve = plots.by_curve(rows)
     assert [len(runs) for runs in by_curve.values()] == [2, 1, 1]
+
+
+def test_every_coloured_curve_ends_within_the_picture():
+    ends = {"LocoProp()": 60.0, "Lion": 61.0, "Adafactor": 900.0, "Adam": 300.0}
+    rows = [row("final", name, [1e3, loss]) for name, loss in ends.items()]
+    limit = plots.upper_limit(plots.by_curve(rows))
+    assert ends["Adam"] < limit < ends["Adafactor"]
 
 
 def test_pictures_are_drawn(tmp_path):
