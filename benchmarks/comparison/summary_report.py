@@ -20,8 +20,8 @@ def summary_table(ranked, cost_cell):
 
     Args:
         ranked: Dict of names of problems: lists of the runs, as rows, of one
-            optimizer with one setting each, by their train loss. Of an
-            optimizer with two settings the better one counts.
+            optimizer with one setting each, the best first. Of an optimizer
+            with two settings only the better one counts.
         cost_cell: Function of rows that says what they took.
 
     Returns:
