@@ -1,5 +1,7 @@
 """Second moments of a batch, for the factors of each layer's curvature."""
 
+import functools
+
 from keras import ops
 
 from keras_locoprop import backend
@@ -39,7 +41,7 @@ def update_moments(solver, network, matrices, seed):
 
     def cotangents(kept):
         points, _, loss = kept
-        return sampled_gradients(loss, points, seed)
+        return sampled_gradients(functools.partial(loss, points), points, seed)
 
     (_, records, _), gradients = backend.pulled_back(forward, cotangents)
     solver.begin_update(network.examples)

@@ -5,13 +5,8 @@ import math
 import keras
 
 from keras_locoprop import keras_private
+from keras_locoprop.loss_link import link_of
 from keras_locoprop.observed_graph import observed_graph
-
-_MATCHING_ACTIVATIONS = {
-    keras.losses.BinaryCrossentropy: keras.activations.sigmoid,
-    keras.losses.CategoricalCrossentropy: keras.activations.softmax,
-    keras.losses.SparseCategoricalCrossentropy: keras.activations.softmax,
-}
 
 
 class ModelGraph:
@@ -109,15 +104,17 @@ def losses_of_outputs(model, outputs):
         outputs: Integer, the number of outputs.
 
     Returns:
-        List of losses as `compile` takes them, or `None`.
+        List of losses as `compile` takes them, or `None`: that of an output
+        without a loss, or of all if it is not known which output has which.
     """
     loss = getattr(model, "loss", None)
     if isinstance(loss, dict):
-        names = _names_of_outputs(model)
-        return [loss.get(name) for name in names]
-    if isinstance(loss, (list, tuple)):
-        return list(loss)
-    return [loss] * outputs
+        losses = [loss.get(name) for name in _names_of_outputs(model)]
+    elif isinstance(loss, (list, tuple)):
+        losses = keras.tree.flatten(loss)
+    else:
+        losses = [loss] * outputs
+    return losses if len(losses) == outputs else [None] * outputs
 
 
 def _names_of_outputs(model):
@@ -132,10 +129,5 @@ def _names_of_outputs(model):
 
 
 def _activation_inside(loss):
-    activation = _MATCHING_ACTIVATIONS.get(type(loss))
-    if activation is None:
-        return None
-    config = loss.get_config()
-    if not config.get("from_logits") or config.get("axis", -1) != -1:
-        return None
-    return activation
+    activation, from_logits = link_of(loss)
+    return activation if from_logits else None

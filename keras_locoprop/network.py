@@ -84,8 +84,8 @@ class Network:
 
         Returns:
             Tuple `(points, records, loss)`: the list of `OutputPoint`, the list
-            of `tap.Record`, and a callable that maps tensors in place of the
-            points' values to the training loss.
+            of `tap.Record`, and a callable that maps the points, and tensors in
+            place of their values, to the training loss.
         """
         x, y, sample_weight = self._batch
         state = self._state()
@@ -105,14 +105,11 @@ class Network:
         ]
         _restore(state, before)
 
-        def loss(values):
+        # The tensors of this pass reach it through the points alone: where they
+        # are traced, those that are closed over would be left behind.
+        def loss(points, values):
             predicted = [
-                # Behind an identity Keras sees no logits that the gradient
-                # would go to in place of the output.
-                point.activation(value)
-                if point.activation is not keras.activations.linear
-                else ops.multiply(value, 1.0)
-                for point, value in zip(points, values)
+                _predicted(point, value) for point, value in zip(points, values)
             ]
             state = self._state()
             before = [backend.snapshot(variable) for variable in state]
@@ -132,7 +129,7 @@ class Network:
     def loss(self):
         """The training loss at the present weights."""
         points, _, loss = self.forward()
-        return loss([point.value for point in points])
+        return loss(points, [point.value for point in points])
 
     def _state(self):
         return self._model.non_trainable_variables + [
@@ -140,6 +137,19 @@ class Network:
             for metric in self._model.metrics
             for variable in metric.variables
         ]
+
+
+def _predicted(point, value):
+    """The output of the model that `value` leads to, with its mask."""
+    if point.activation is keras.activations.linear:
+        # Behind an identity Keras sees no logits that the gradient would go to
+        # in place of the output.
+        predicted = ops.multiply(value, 1.0)
+    else:
+        predicted = point.activation(value)
+    if point.mask is not None:
+        keras_private.set_mask(predicted, point.mask)
+    return predicted
 
 
 def _restore(state, values):

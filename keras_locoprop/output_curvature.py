@@ -7,21 +7,8 @@ import keras
 from keras import ops
 
 from keras_locoprop import backend
-
-_CLASSES_OF_FUNCTIONS = {
-    keras.losses.binary_crossentropy: keras.losses.BinaryCrossentropy,
-    keras.losses.categorical_crossentropy: (
-        keras.losses.CategoricalCrossentropy
-    ),
-    keras.losses.sparse_categorical_crossentropy: (
-        keras.losses.SparseCategoricalCrossentropy
-    ),
-}
-_LINKS = {
-    keras.losses.BinaryCrossentropy: keras.activations.sigmoid,
-    keras.losses.CategoricalCrossentropy: keras.activations.softmax,
-    keras.losses.SparseCategoricalCrossentropy: keras.activations.softmax,
-}
+from keras_locoprop import keras_private
+from keras_locoprop.loss_link import link_of
 
 
 class OutputPoint(NamedTuple):
@@ -36,11 +23,13 @@ class OutputPoint(NamedTuple):
         activation: Callable that maps it to the output.
         is_softmax: Boolean: whether the loss is the cross-entropy of the
             softmax of `value`.
+        mask: Tensor or `None`: Keras's mask of the output, which losses read.
     """
 
     value: Any
     activation: Any
     is_softmax: bool
+    mask: Any = None
 
 
 def output_point(output, loss, records):
@@ -51,15 +40,16 @@ def output_point(output, loss, records):
         loss: The loss of this output, as `compile` takes it, or `None`.
         records: List of `tap.Record` of the forward pass.
     """
-    link, from_logits = _link_of(loss)
-    if from_logits:
-        is_softmax = link is keras.activations.softmax
-        return OutputPoint(output, keras.activations.linear, is_softmax)
+    link, from_logits = link_of(loss)
+    is_softmax = link is keras.activations.softmax
+    mask = keras_private.mask_of(output)
+    linear = keras.activations.linear
+    if link is None or from_logits:
+        return OutputPoint(output, linear, is_softmax, mask)
     for record in records:
         if record.outputs is output and record.activation is link:
-            is_softmax = link is keras.activations.softmax
-            return OutputPoint(record.preactivation, link, is_softmax)
-    return OutputPoint(output, keras.activations.linear, False)
+            return OutputPoint(record.preactivation, link, is_softmax, mask)
+    return OutputPoint(output, linear, False, mask)
 
 
 def gauss_newton_products(loss, points, products):
@@ -148,15 +138,3 @@ def _sample_of_softmax(logits, probe, product, signs):
     root = ops.sqrt(p)
     sample = root * signs - p * ops.sum(root * signs, axis=-1, keepdims=True)
     return ops.sqrt(ops.maximum(weight, 0.0)) * sample
-
-
-def _link_of(loss):
-    """Which activation a cross-entropy matches, and whether it applies it."""
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    if loss in _CLASSES_OF_FUNCTIONS:
-        return _LINKS[_CLASSES_OF_FUNCTIONS[loss]], False
-    link = _LINKS.get(type(loss))
-    if link is None or loss.get_config().get("axis", -1) != -1:
-        return None, False
-    return link, bool(loss.get_config()["from_logits"])

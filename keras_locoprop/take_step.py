@@ -14,7 +14,14 @@ from keras_locoprop.tap import recording
 
 @backend.step_function
 def take_step(
-    model, optimizer, plan, compute_loss, examples, sample_weight, network=None
+    model,
+    optimizer,
+    plan,
+    compute_loss,
+    examples,
+    sample_weight,
+    network=None,
+    has_regularizers=False,
 ):
     """Takes one step: one forward and one backward pass, all displacements.
 
@@ -28,7 +35,10 @@ def take_step(
             whatever else is wanted of the forward pass.
         examples: Scalar tensor, the number of examples in the batch.
         sample_weight: The sample weights that the loss has in it, or `None`.
-        network: `Network` on the batch, where the solvers need it.
+        network: `Network` on the batch, where the solvers need it. Defaults to
+            `None`.
+        has_regularizers: Boolean. Whether those of the layers are known to be
+            in the loss. Defaults to `False`.
 
     Returns:
         What `compute_loss` returned, before the step.
@@ -79,8 +89,7 @@ def take_step(
         examples,
         sample_weight,
         loss_scale,
-        # A loss of one's own may leave the regularizers out.
-        None if network is None else local_gradients,
+        local_gradients if has_regularizers else None,
     )
     if optimizer.state.automatic_step is not None:
         displacements = _automatic_displacements(

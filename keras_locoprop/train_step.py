@@ -86,8 +86,10 @@ def train_step(model, data):
         return loss, prediction
 
     plan = prepare_optimizer(model, was_called=True)
-    network = Network(model, plan.local_layers, x, y, sample_weight)
     optimizer = find_locoprop(model.optimizer)
+    network = None
+    if optimizer.state.needs_network:
+        network = Network(model, plan.local_layers, x, y, sample_weight)
     with _from_leading_weights(optimizer):
         _, prediction = take_step(
             model,
@@ -97,6 +99,7 @@ def train_step(model, data):
             examples,
             sample_weight,
             network,
+            has_regularizers=True,
         )
     return model.compute_metrics(x, y, prediction, sample_weight=sample_weight)
 

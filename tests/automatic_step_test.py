@@ -264,3 +264,35 @@ def test_a_step_that_raises_the_loss_is_not_taken():
     assert model.optimizer.skipped_steps == 0
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0] / 2
+
+
+def test_a_loss_that_a_layer_adds_is_in_both_losses_of_a_step():
+    """Else a step that lowers it a little looks like one that does harm."""
+    keras.utils.set_random_seed(0)
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            layers.Dense(
+                HIDDEN,
+                "tanh",
+                activity_regularizer=keras.regularizers.L2(0.1),
+            ),
+            layers.Dense(OUTPUTS),
+        ]
+    )
+    model.compile(LocoProp("auto"), "mse")
+    x, y = batch(0)
+    automatic_step = model.optimizer.state.automatic_step
+    for _ in range(6):
+        before = flat(model.get_weights())
+        model.train_on_batch(x, y)
+        assert np.any(flat(model.get_weights()) != before)
+        assert float(automatic_step.damping) <= INITIAL_DAMPING
+
+
+def test_a_layer_whose_activation_was_taken_away():
+    model = make("mse")
+    model.layers[-1].activation = None
+    x, y = batch(0)
+    losses = [model.train_on_batch(x, y) for _ in range(5)]
+    assert losses[-1] < losses[0]

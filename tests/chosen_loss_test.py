@@ -9,6 +9,7 @@ from keras import losses
 import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop import coverage
+from keras_locoprop.model_graph import losses_of_outputs
 
 FEATURES, CLASSES, EXAMPLES = 5, 3, 40
 
@@ -266,3 +267,37 @@ def test_a_subclassed_model_trains_as_its_graph_does(data):
         strict=True,
     ):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+NESTED = {
+    "nested": (["mse", {"b": LOGITS["softmax"]}], ["mse", LOGITS["softmax"]]),
+    "too few": (["mse"], [None, None]),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_losses_that_are_nested_or_too_few(case):
+    inputs = keras.Input((FEATURES,))
+    first, second = layers.Dense(2)(inputs), dense(CLASSES)(inputs)
+    model = keras_locoprop.Model(inputs, [first, {"b": second}])
+    loss, expected = NESTED[case]
+    model.compile(LocoProp(), loss=loss)
+    assert losses_of_outputs(model, 2) == expected
+
+
+def test_a_subclassed_model_with_a_loss_for_one_of_its_outputs(data):
+    class TwoHeads(keras_locoprop.Model):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = layers.Dense(2), layers.Dense(CLASSES, "softmax")
+
+        def call(self, inputs):
+            return {"a": self.a(inputs), "b": self.b(inputs)}
+
+    model = TwoHeads()
+    model.compile(
+        LocoProp("auto"), loss={"b": "sparse_categorical_crossentropy"}
+    )
+    x, labels = data
+    losses = [model.train_on_batch(x, {"b": labels}) for _ in range(3)]
+    assert losses[-1] < losses[0]

@@ -132,6 +132,24 @@ def test_masked_time_steps(mixes_rows, sequences):
     assert_differ(masked, run(other, everything))
 
 
+def test_masked_time_steps_and_an_automatic_step(sequences):
+    x, other, y, mask = sequences
+    everything = np.ones_like(mask)
+
+    def run(x, mask):
+        return train(
+            sequence_model,
+            [x, mask],
+            y,
+            learning_rate="auto",
+            inner_batch_size=None,
+        )
+
+    masked = run(x, mask)
+    assert_same(masked, run(other, mask))
+    assert_differ(masked, run(other, everything))
+
+
 def test_time_steps_of_weight_zero(sequences):
     x, other, y, weight = sequences
     everything = np.ones_like(weight)

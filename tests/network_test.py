@@ -57,7 +57,7 @@ def test_the_loss_is_that_of_the_model():
     points, records, loss = network.forward()
     outputs = [keras.ops.convert_to_numpy(point.value) for point in points]
     expected = np.mean((outputs[0] - 1) ** 2) + np.mean(abs(outputs[1] - 1))
-    value = float(loss([point.value for point in points]))
+    value = float(loss(points, [point.value for point in points]))
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     assert len(records) == 3
 
@@ -72,3 +72,36 @@ def test_rows_for_curvature():
         LocoProp("auto"), [keras.losses.Huber(reduction="sum"), "mse"]
     )
     assert int(network.rows_for_curvature(scalars=1)) == 8
+
+
+def test_the_loss_leaves_out_what_is_masked():
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Embedding(3, 4, mask_zero=True),
+            layers.Dense(2, "softmax"),
+        ]
+    )
+    model.compile(LocoProp("auto"), "sparse_categorical_crossentropy")
+    x = np.repeat([[1, 2, 0, 0, 0, 0]], 8, axis=0)
+    y = np.tile([0, 1, 1, 1, 0, 0], (8, 1))[..., None]
+    expected = model.evaluate(x, y, verbose=0)
+    network = Network(model, make_plan(model).local_layers, x, y, None)
+    assert float(network.loss()) == pytest.approx(expected, rel=1e-5)
+    everything = np.where(x == 0, 1, x)
+    assert model.evaluate(everything, y, verbose=0) != pytest.approx(
+        expected, rel=1e-3
+    )
+
+
+def test_a_solver_without_curvature_needs_no_network(monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("not needed")
+
+    monkeypatch.setattr(keras_locoprop.train_step, "Network", refuse)
+    model = keras_locoprop.Sequential([keras.Input((4,)), layers.Dense(2)])
+    model.compile(LocoProp(), "mse", run_eagerly=True)
+    model.train_on_batch(np.ones((4, 4)), np.ones((4, 2)))
+    model.compile(LocoProp("auto"), "mse", run_eagerly=True)
+    with pytest.raises(AssertionError, match="not needed"):
+        model.train_on_batch(np.ones((4, 4)), np.ones((4, 2)))

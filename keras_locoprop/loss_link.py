@@ -1,0 +1,38 @@
+"""Which activation a training loss goes with."""
+
+import keras
+
+_CLASSES_OF_FUNCTIONS = {
+    keras.losses.binary_crossentropy: keras.losses.BinaryCrossentropy,
+    keras.losses.categorical_crossentropy: (
+        keras.losses.CategoricalCrossentropy
+    ),
+    keras.losses.sparse_categorical_crossentropy: (
+        keras.losses.SparseCategoricalCrossentropy
+    ),
+}
+_ACTIVATIONS = {
+    keras.losses.BinaryCrossentropy: keras.activations.sigmoid,
+    keras.losses.CategoricalCrossentropy: keras.activations.softmax,
+    keras.losses.SparseCategoricalCrossentropy: keras.activations.softmax,
+}
+
+
+def link_of(loss):
+    """Which activation a cross-entropy matches, and whether it applies it.
+
+    Args:
+        loss: A loss of one output, as `compile` takes it, or `None`.
+
+    Returns:
+        Tuple `(activation, from_logits)`: sigmoid or softmax, and whether the
+        loss applies it itself; `(None, False)` for other losses.
+    """
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if loss in _CLASSES_OF_FUNCTIONS:
+        return _ACTIVATIONS[_CLASSES_OF_FUNCTIONS[loss]], False
+    activation = _ACTIVATIONS.get(type(loss))
+    if activation is None or loss.get_config().get("axis", -1) != -1:
+        return None, False
+    return activation, bool(loss.get_config()["from_logits"])
