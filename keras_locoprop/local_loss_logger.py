@@ -1,11 +1,12 @@
 """A callback that shows how the local problems are getting on."""
 
-import re
-
 import keras
 from keras import ops
 
 from keras_locoprop import backend
+from keras_locoprop.layer_patterns import check_each_matches
+from keras_locoprop.layer_patterns import is_list_of_patterns
+from keras_locoprop.layer_patterns import matches
 from keras_locoprop.local_problem import mean_loss
 from keras_locoprop.solvers import at_displaced_weights
 from keras_locoprop.train_step import find_locoprop
@@ -36,8 +37,12 @@ class LocalLossLogger(keras.callbacks.Callback):
 
     Args:
         layers: List of layer names or regular expressions, matched against
-            whole names: the layers to log. Defaults to `None`: all that have a
-            local problem.
+            whole names or paths: the layers to log, with those inside of them.
+            Defaults to `None`: all that have a local problem.
+
+    Raises:
+        ValueError: If `layers` is no such list; in `fit`, if an entry matches
+            no layer with a local problem.
 
     Example:
 
@@ -55,6 +60,11 @@ class LocalLossLogger(keras.callbacks.Callback):
 
     def __init__(self, layers=None):
         super().__init__()
+        if not is_list_of_patterns(layers):
+            raise ValueError(
+                "`layers` must be a list of layer names or regular "
+                f"expressions, or `None`. Received: layers={layers!r}"
+            )
         self.layers = layers
         self._means = backend.Means()
 
@@ -84,11 +94,16 @@ class LocalLossLogger(keras.callbacks.Callback):
             self.model.make_train_function(force=True)
 
     def _observe(self, problems, displacements):
+        check_each_matches(
+            "layers",
+            self.layers,
+            [path for problem in problems for path in _paths(problem)],
+        )
         displacements = iter(displacements)
         for problem in problems:
             moved = [next(displacements) for _ in problem.weights]
             name = problem.name
-            if self._is_logged(name):
+            if self._is_logged(problem):
                 fall = _fall_of_loss(problem, moved)
                 self._update(f"local_loss_fall/{name}", fall)
                 self._update(
@@ -96,9 +111,11 @@ class LocalLossLogger(keras.callbacks.Callback):
                     _norm(moved) / ops.maximum(_norm(problem.weights), 1e-30),
                 )
 
-    def _is_logged(self, name):
+    def _is_logged(self, problem):
         return self.layers is None or any(
-            re.fullmatch(pattern, name) for pattern in self.layers
+            matches(pattern, path)
+            for pattern in self.layers
+            for path in _paths(problem)
         )
 
     def _update(self, name, value):
@@ -110,6 +127,11 @@ class LocalLossLogger(keras.callbacks.Callback):
             ops.where(is_finite, value, 0.0),
             ops.cast(is_finite, "float32"),
         )
+
+
+def _paths(problem):
+    """Those of the layers that the problem is of, as tuples of names."""
+    return [tuple(name.split("/")) for name in problem.name.split(", ")]
 
 
 def _fall_of_loss(problem, displacements):

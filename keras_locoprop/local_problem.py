@@ -234,23 +234,25 @@ def mean_loss(problem):
 
     Returns:
         Tuple `(loss, squared_distance)`, both summed over the rows of an
-        example and averaged over examples: the local loss, and `‖f(z) - a‖²`
-        at the weights of the forward pass. In double precision, where there is
-        one: of one loss another that is nearly equal will be subtracted.
+        example and averaged over examples: the local loss, up to a constant,
+        and `‖f(z) - a‖²` at the weights of the forward pass. In double
+        precision, where there is one: of one loss another that is nearly equal
+        will be subtracted.
     """
     widest = backend.widest_float()
     loss = squared_distance = 0.0
     for call in problem.calls:
         rate = ops.cast(problem.target_rate, call.gradient.dtype)
         shift = rate * call.gradient
-        preactivation = call.kind.preactivation(call.layer, call.inputs)
-        value = call.loss.value(
-            ops.cast(preactivation, widest),
-            ops.cast(call.activated - shift, widest),
+        preactivation = ops.cast(
+            call.kind.preactivation(call.layer, call.inputs), widest
         )
+        target = ops.cast(call.activated - shift, widest)
         if call.counts is not None:
-            value = value * ops.cast(call.counts, widest)[..., 0]
-        loss = loss + ops.sum(value)
+            # Wherever its units are: a row of zeros is a constant in the loss.
+            counts = ops.cast(call.counts, widest)
+            preactivation, target = preactivation * counts, target * counts
+        loss = loss + ops.sum(call.loss.value(preactivation, target))
         squared_distance = squared_distance + ops.sum(ops.square(shift))
     examples = ops.cast(problem.examples, widest)
     squared_distance = ops.cast(squared_distance, widest)

@@ -1,7 +1,6 @@
 """Which layer trains by which local problem, and which by the fallback."""
 
 import math
-import re
 from typing import NamedTuple
 
 import keras
@@ -11,6 +10,8 @@ from keras_locoprop.chosen_loss import choose_loss
 from keras_locoprop.chosen_loss import name_of
 from keras_locoprop.coverage import Coverage
 from keras_locoprop.coverage import LayerCoverage
+from keras_locoprop.layer_patterns import check_each_matches
+from keras_locoprop.layer_patterns import matches
 from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.local_layers import LocalLayer
 from keras_locoprop.local_layers import matrices_of
@@ -92,7 +93,7 @@ def check_is_model(model):
 def make_plan(model, variant="matching", exclude=None):
     """Decides which layers have local problems; the decision is static."""
     leaves = list(_leaves(model))
-    _check_exclude(exclude, [path for path, _, _ in leaves])
+    check_each_matches("exclude", exclude, [path for path, _, _ in leaves])
     graph = ModelGraph(model)
     reasons = _reasons_for_fallback(model, leaves, exclude)
     local_layers, local_ids, rows = [], set(), Coverage()
@@ -222,26 +223,10 @@ def _reason_for_fallback(path, layer, in_loop, open_to_others, exclude):
     kind = layer_kind_of(layer)
     if kind is None:
         return f"{type(layer).__name__} layers have no local problem"
-    if any(_matches(pattern, path) for pattern in exclude or ()):
+    if any(matches(pattern, path) for pattern in exclude or ()):
         return "excluded"
     if in_loop:
         return "called inside a loop, where its inputs cannot be recorded"
     if id(layer) in open_to_others:
         return "held by several layers, which may use its weights"
     return kind.reason_to_decline(layer)
-
-
-def _matches(pattern, path):
-    return any(
-        re.fullmatch(pattern, name) for name in (path[-1], "/".join(path))
-    )
-
-
-def _check_exclude(exclude, paths):
-    for pattern in exclude or ():
-        if not any(_matches(pattern, path) for path in paths):
-            raise ValueError(
-                "`exclude` must hold names of layers, or regular expressions "
-                f"that match some. Received: {pattern!r}, which matches none "
-                f"of {['/'.join(path) for path in paths]}"
-            )

@@ -1,10 +1,11 @@
 """The rules that LocoProp's arguments obey."""
 
 import copy
-import re
 
 import keras
 
+from keras_locoprop.layer_patterns import is_list_of_patterns
+from keras_locoprop.solvers import ON_ALL_ROWS
 from keras_locoprop.solvers import SOLVERS
 from keras_locoprop.solvers import SQUARED_ONLY
 from keras_locoprop.solvers import WITHOUT_RATE
@@ -36,6 +37,13 @@ def check_arguments(arguments):
         raise ValueError(
             f'`proximal` must be 0 with `solver="{solver}"`, whose `damping` '
             f"takes its place. Received: proximal={arguments['proximal']}"
+        )
+    size = arguments["inner_batch_size"]
+    if _is_integer(size) and solver in ON_ALL_ROWS:
+        raise ValueError(
+            f'`inner_batch_size` must be `None` or "all" with '
+            f'`solver="{solver}"`, which takes all examples. Received: '
+            f"inner_batch_size={size}"
         )
     scaling = arguments["output_scaling"]
     if scaling is not None and solver != "exact":
@@ -82,6 +90,14 @@ def resolve_optimizer(argument, identifier, unusable):
         raise ValueError(rule) from error
     if optimizer is None or isinstance(optimizer, unusable):
         raise ValueError(rule)
+    try:
+        type(optimizer).from_config(optimizer.get_config())
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{argument}` must be an optimizer that its own configuration "
+            "makes again; one whose learning rate is a callable is not. "
+            f"Received: {argument}={identifier}"
+        ) from error
     for setting in (
         "use_ema",
         "gradient_accumulation_steps",
@@ -107,11 +123,16 @@ def _is_positive(value):
     return _is_number(value) and 0 < value < float("inf")
 
 
+def _is_finite_and_not_negative(value):
+    return _is_number(value) and 0 <= value < float("inf")
+
+
 def _is_rate(value):
+    # Schedules that end at zero leave it behind, also in what is saved.
     return (
         value is None
         or (isinstance(value, str) and value == "auto")
-        or _is_positive(value)
+        or _is_finite_and_not_negative(value)
         or isinstance(
             value, keras.optimizers.schedules.LearningRateSchedule | dict
         )
@@ -119,21 +140,10 @@ def _is_rate(value):
     )
 
 
-def _is_list_of_patterns(value):
-    if value is None:
-        return True
-    if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        return False
-    try:
-        return all(re.compile(pattern) for pattern in value)
-    except (TypeError, re.error):
-        return False
-
-
 _RULES = {
     "learning_rate": (
         _is_rate,
-        'a positive float, "auto", a '
+        'a float >= 0, "auto", a '
         "`keras.optimizers.schedules.LearningRateSchedule` or a callable",
     ),
     "activation_learning_rate": (_is_positive, "a positive float"),
@@ -172,12 +182,9 @@ _RULES = {
         lambda value: _is_number(value) and 0 <= value < 1,
         "in the range [0, 1), or `None`",
     ),
-    "proximal": (
-        lambda value: _is_number(value) and 0 <= value < float("inf"),
-        "a float >= 0",
-    ),
+    "proximal": (_is_finite_and_not_negative, "a float >= 0"),
     "exclude": (
-        _is_list_of_patterns,
+        is_list_of_patterns,
         "a list of layer names or regular expressions, or `None`",
     ),
 }

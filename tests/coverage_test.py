@@ -191,6 +191,23 @@ def test_exclude(exclude):
     assert reason(model, "inner/output") == "excluded"
 
 
+@pytest.mark.parametrize("exclude", [["block"], ["inner"], ["outer/inner"]])
+def test_exclude_takes_what_is_inside_along(exclude):
+    inner = keras.Sequential([layers.Dense(4, name="deep")], name="inner")
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            Block(name="block"),
+            keras.Sequential([inner], name="outer"),
+        ]
+    )
+    model.compile(LocoProp(exclude=exclude), "mse")
+    reasons = {row.layer: row.reason for row in coverage(model)}
+    of_block = "excluded" if exclude == ["block"] else ""
+    assert reasons["block/inside"] == of_block
+    assert reasons["outer/inner/deep"] == ("" if of_block else "excluded")
+
+
 def test_exclude_matches_whole_names():
     model = keras.Sequential(
         [keras.Input((3,)), layers.Dense(4, name="dense_10")]

@@ -112,6 +112,57 @@ def test_layers_are_chosen_by_pattern(data):
     assert "displacement/last" not in history
 
 
+def test_layers_inside_others_are_chosen_as_exclude_does(data):
+    block = keras.Sequential(
+        [layers.Dense(5, "tanh", name="deep")], name="block"
+    )
+    for pattern in ("deep", "block", "block/deep"):
+        model = make_model(block)
+        history = fit(model, data, LocalLossLogger(layers=[pattern]))
+        assert "displacement/block/deep" in history
+        assert "displacement/last" not in history
+
+
+def test_layers_must_be_patterns_that_match(data):
+    with pytest.raises(ValueError, match="`layers` must be a list.*'last'"):
+        LocalLossLogger(layers="last")
+    model = make_model()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="`layers` must hold names.*'first'"):
+        fit(model, data, LocalLossLogger(layers=["first"]))
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_rows_that_do_not_count_are_left_out_wherever_the_units_are():
+    x = np.random.normal(size=(EXAMPLES, 3, FEATURES)).astype("float32")
+    y = np.random.normal(size=(EXAMPLES, 3, 2)).astype("float32")
+    weight = np.tile([1.0, 0.0, 2.0], (EXAMPLES, 1))
+    other = np.where(weight[..., None] == 0, 10 * x + 1, x)
+    falls = []
+    for inputs in (x, other):
+        keras.utils.set_random_seed(0)
+        model = keras_locoprop.Sequential(
+            [
+                keras.Input((3, FEATURES)),
+                layers.EinsumDense("btc,cd->bdt", (2, 3), name="einsum"),
+                layers.Permute((2, 1)),
+            ]
+        )
+        model.compile(LocoProp(inner_batch_size="all"), "mse")
+        history = model.fit(
+            inputs,
+            y,
+            sample_weight=weight,
+            callbacks=[LocalLossLogger()],
+            batch_size=EXAMPLES,
+            verbose=0,
+        ).history
+        falls.append(history["local_loss_fall/einsum"][0])
+    assert 0 < falls[0] <= 1
+    assert falls[0] == pytest.approx(falls[1], rel=1e-5)
+
+
 def test_skipped_steps_are_counted_and_not_averaged(data):
     x, y = data
     x = x.copy()

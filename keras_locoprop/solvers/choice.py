@@ -8,6 +8,8 @@ from keras_locoprop.solvers.iterative import IterativeSolver
 SOLVERS = ("iterative", "gram", "exact", "conjugate_gradient")
 # They need the squared loss, and it alone.
 SQUARED_ONLY = ("gram", "exact")
+# They have no slices.
+ON_ALL_ROWS = ("gram", "conjugate_gradient")
 # What they find is a minimum already; their learning rate multiplies it.
 WITHOUT_RATE = ("exact", "conjugate_gradient")
 
