@@ -101,8 +101,8 @@ class LocoProp(keras.optimizers.Optimizer):
             trains the weights that have no local problem, from the same
             backward pass, at its own learning rate. Defaults to `"adam"`.
         exclude: List of layer names or regular expressions, matched against a
-            layer's whole name or path: layers that go to the fallback. Defaults
-            to `None`.
+            layer's whole name or path, or that of a layer or model around it:
+            layers that go to the fallback. Defaults to `None`.
         learning_rate_scaling: `"relative"` multiplies the rate of each layer by
             Glorot's standard deviation of its kernel,
             `sqrt(2 / (fan_in + fan_out))`, so that one rate moves wide and
@@ -140,9 +140,11 @@ class LocoProp(keras.optimizers.Optimizer):
         **kwargs: Keras's optimizer arguments: `weight_decay`, `clipnorm`,
             `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor`,
-            `gradient_accumulation_steps`, `name`. They act on the displacement
-            of each weight over a step, where a built-in optimizer has the
-            gradient.
+            `gradient_accumulation_steps`, `name`. What acts on gradients in a
+            built-in optimizer, as clipping and accumulation, acts on the
+            displacement of each weight over a step. A step of `weight_decay`
+            is multiplied by `learning_rate`, as ever: by 1 with `"auto"` and
+            solvers without a rate.
 
     Attributes:
         skipped_steps: `keras.Variable`, the number of batches whose loss or
@@ -386,7 +388,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "fallback_optimizer": self._state.fallback_config,
             "local_weights": self._state.local_indices,
             "matrices": self._state.matrices,
-            "trainable_weights": self._state.weight_count,
+            "trainable_weights": self._state.weight_shapes,
         }
         if self._state.automatic_step is not None:
             own_config["learning_rate"] = AUTO
@@ -396,10 +398,10 @@ class LocoProp(keras.optimizers.Optimizer):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         local_indices = config.pop("local_weights", None)
-        weight_count = config.pop("trainable_weights", None)
+        weight_shapes = config.pop("trainable_weights", None)
         matrices = config.pop("matrices", None)
         optimizer = super().from_config(config, custom_objects)
         optimizer._state.local_indices = local_indices
-        optimizer._state.weight_count = weight_count
+        optimizer._state.weight_shapes = weight_shapes
         optimizer._state.matrices = matrices
         return optimizer

@@ -85,11 +85,11 @@ class OptimizerState:
         self._track = track
         self.accepts_displacements = False
         self.observer = None
-        # Positions among the trainable variables. They are saved with the
-        # configuration: a loaded optimizer is built, and its state restored,
-        # before it meets the model.
+        # Positions among the trainable variables, and the shapes of those. They
+        # are saved with the configuration: a loaded optimizer is built, and its
+        # state restored, before it meets the model.
         self.local_indices = None
-        self.weight_count = None
+        self.weight_shapes = None
         # Likewise of layers that multiply by a matrix, with its shape.
         self.matrices = None
         self._plan_matrices = None
@@ -99,13 +99,20 @@ class OptimizerState:
 
     def attach(self, plan):
         local_ids = {id(weight) for weight in plan.local_weights}
+        if self._weights is not None:
+            self._check_division(plan, local_ids)
         if not self._solvers_built:
             self._local_ids = local_ids
             self._plan_matrices = plan.matrices
             self._build_solvers()
-            return
+
+    def _check_division(self, plan, local_ids):
+        """Raises if the plan has other weights, or divides them otherwise."""
         known = {
-            id(w): i in self.local_indices for i, w in enumerate(self._weights)
+            id(weight): i in self.local_indices
+            if self._solvers_built
+            else id(weight) in local_ids
+            for i, weight in enumerate(self._weights)
         }
         trained = plan.local_weights + plan.fallback_weights
         for weight in trained:
@@ -119,11 +126,13 @@ class OptimizerState:
                 )
 
     def build(self, weights):
-        if self.weight_count not in (None, len(weights)):
+        shapes = [list(weight.shape) for weight in weights]
+        # Files of version 0.1.0 have their number only.
+        if self.weight_shapes not in (None, shapes, len(shapes)):
             # The configuration comes from the optimizer of another model.
             self.local_indices = self.matrices = None
         self._weights = weights
-        self.weight_count = len(weights)
+        self.weight_shapes = shapes
         self._build_solvers()
 
     def _build_solvers(self):

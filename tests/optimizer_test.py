@@ -16,7 +16,6 @@ pytestmark = pytest.mark.backends
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
-        ("learning_rate", 0.0),
         ("learning_rate", -1.0),
         ("learning_rate", float("nan")),
         ("learning_rate", "fast"),
@@ -64,8 +63,9 @@ def test_out_of_range(argument, value):
         lambda: keras.optimizers.SGD(use_ema=True),
         lambda: keras.optimizers.SGD(gradient_accumulation_steps=2),
         lambda: keras.optimizers.SGD(loss_scale_factor=2.0),
+        lambda: keras.optimizers.SGD(lambda: 0.1),
     ],
-    ids=["locoprop", "loss_scale", "average", "accumulation", "scale"],
+    ids=["locoprop", "loss_scale", "average", "accumulation", "scale", "rate"],
 )
 def test_optimizers_that_cannot_serve(argument, make):
     with pytest.raises(ValueError, match=f"`{argument}` must"):
@@ -79,6 +79,14 @@ def test_optimizers_that_cannot_serve(argument, make):
         ({"solver": "gram", "variant": "matching"}, "`variant` must be .*sq"),
         ({"solver": "exact", "proximal": 1.0}, "`proximal` must be 0 with"),
         ({"output_scaling": "full"}, "`output_scaling` must be `None` unless"),
+        (
+            {"solver": "gram", "inner_batch_size": 64},
+            '`inner_batch_size` must be `None` or "all" with `solver="gram"`',
+        ),
+        (
+            {"solver": "conjugate_gradient", "inner_batch_size": 64},
+            '`inner_batch_size` must be `None` or "all" with',
+        ),
         (
             {"learning_rate": "auto", "gradient_accumulation_steps": 2},
             "`gradient_accumulation_steps` must not be set with",
@@ -124,6 +132,7 @@ def test_arguments_of_keras_are_checked_by_keras():
     [
         {},
         {"learning_rate": 0.5, "activation_learning_rate": 0.25},
+        {"learning_rate": 0.0},
         {"variant": "squared", "gradient_scaling": "absolute"},
         {"inner_steps": 3, "inner_batch_size": "all", "inner_decay": 0.0},
         {"inner_batch_size": 7, "proximal": 2.0, "exclude": ["dense", "a.*"]},
@@ -237,6 +246,26 @@ def test_another_model_needs_another_optimizer():
             continue
         with pytest.raises(ValueError, match="built for another model"):
             model.fit(np.ones((4, 2)), np.ones((4, 4)), verbose=0)
+
+
+def test_an_optimizer_that_keras_built_for_another_model():
+    """Before it knew of local problems."""
+    optimizer = LocoProp()
+    x, y = np.ones((4, 2)), np.ones((4, 3))
+    stock = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    optimizer.build(stock.trainable_variables)
+    model = Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    model.compile(optimizer, "mse")
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="built for another model"):
+        model.fit(x, y, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_every_argument_is_in_the_configuration():
+    arguments = set(inspect.signature(LocoProp).parameters) - {"kwargs"}
+    assert arguments <= LocoProp().get_config().keys()
 
 
 def test_documented_defaults_are_the_defaults():

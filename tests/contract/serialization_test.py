@@ -188,6 +188,59 @@ def test_configuration_of_a_trained_optimizer_suits_other_models(built_first):
     assert int(other.optimizer.iterations) == BATCHES
 
 
+@pytest.mark.parametrize("rate", [None, "auto"])
+@pytest.mark.parametrize(
+    "layer",
+    [keras.layers.LayerNormalization(), keras.layers.Dense(16)],
+    ids=["without_local_problem", "wider"],
+)
+def test_its_configuration_suits_a_model_with_as_many_weights(layer, rate):
+    def dense_model(layer):
+        last = keras.layers.Dense(3, "softmax")
+        model = keras_locoprop.Sequential([keras.Input((6,)), layer, last])
+        return model
+
+    model = dense_model(keras.layers.Dense(8))
+    model.compile(LocoProp(rate), "sparse_categorical_crossentropy")
+    fit(model)
+    fresh = LocoProp.from_config(model.optimizer.get_config())
+    other = dense_model(layer)
+    assert len(other.weights) == len(model.weights)
+    other.compile(fresh, "sparse_categorical_crossentropy")
+    fit(other)
+    assert int(fresh.iterations) == BATCHES
+
+
+def test_a_configuration_of_version_0_1_0_has_the_number_of_weights():
+    model = make_model()
+    fit(model)
+    config = model.optimizer.get_config()
+    config["trainable_weights"] = len(model.trainable_weights)
+    other = make_model(LocoProp.from_config(config))
+    other.optimizer.build(other.trainable_variables)
+    assert len(other.optimizer.variables) == len(model.optimizer.variables)
+
+
+def test_a_rate_that_has_come_to_zero_is_saved(tmp_path):
+    model = make_model()
+    fit(
+        model,
+        epochs=2,
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 * epoch)
+        ],
+    )
+    model.optimizer.learning_rate = 0.0
+    model.save(tmp_path / "model.keras")
+    restored = keras.saving.load_model(tmp_path / "model.keras")
+    assert float(restored.optimizer.learning_rate) == 0.0
+    assert_same_weights(restored, model)
+    for one in (model, restored):
+        one.optimizer.learning_rate = 0.01
+        fit(one)
+    assert_same_weights(restored, model)
+
+
 @pytest.mark.parametrize(
     "identifier",
     [
