@@ -60,7 +60,7 @@ ABLATED = {
             (_OURS, _inner(name, rate, **config))
             for name, rates, config in (
                 ("SGD", (0.01, 0.1, 1.0, 10.0), {"momentum": 0.9}),
-                ("RMSprop", (3e-3, 1e-2, 3e-2, 0.1), {}),
+                ("RMSprop", (3e-3, 1e-2, 3e-2, 0.1, 0.3), {}),
                 ("Adam", (3e-3, 1e-2, 3e-2, 0.1), {}),
             )
             for rate in rates

@@ -202,13 +202,7 @@ def _ablation_table(rows):
         row["configuration"]["settings"] | _batch(row["configuration"])
         for row in rows
     ]
-    names = {name for settings in shown for name in settings}
-    varying = sorted(
-        name
-        for name in names
-        if len({text_of(settings.get(name)) for settings in shown}) > 1
-        and name != "batch_factor"
-    )
+    varying = _varying(rows, shown)
     header = ["optimizer", *varying, "epochs", "train loss", "test loss"]
     lines = []
     for row, settings in zip(rows, shown):
@@ -227,6 +221,22 @@ def _ablation_table(rows):
         lines.append((row["configuration"]["optimizer"], key, cells))
     lines.sort(key=lambda line: line[:2])
     return markdown_table([*header, "seconds"], [cells for *_, cells in lines])
+
+
+def _varying(rows, shown):
+    """The settings that were changed, rather than those that optimizers have.
+
+    An inner optimizer brings its rate and momentum with it.
+    """
+    values = {}
+    for row, settings in zip(rows, shown):
+        for name in {name for each in shown for name in each}:
+            who = name, row["configuration"]["optimizer"]
+            values.setdefault(who, set()).add(text_of(settings.get(name)))
+    names = {name for (name, _), some in values.items() if len(some) > 1}
+    if "inner_optimizer" in names:
+        return ["inner_optimizer"]
+    return sorted(names - {"batch_factor"})
 
 
 def _chosen(rows, **wanted):

@@ -158,6 +158,44 @@ def test_the_other_tables():
     assert "residual connections" in made["unsupported"]
 
 
+def test_ablations_show_what_was_changed():
+    changed = [
+        row(
+            "ablations",
+            optimizer,
+            [500.0, 66.0],
+            table="batch size",
+            settings={setting: 0.5, "batch_factor": size / 1000},
+            batch_size=size,
+        )
+        for optimizer, setting in (("Adam", "beta_1"), ("LocoProp()", "decay"))
+        for size in (1000, 500)
+    ]
+    inner = [
+        row(
+            "ablations",
+            "LocoProp()",
+            [500.0, 66.0],
+            table="inner optimizer",
+            settings=settings,
+        )
+        for settings in (
+            {"learning_rate": 0.1, "momentum": 0.9},
+            {"learning_rate": 0.2, "inner_optimizer": "sgd"},
+        )
+    ]
+    made = report.tables(changed + inner)
+    header, _, *lines = cells(made["ablation batch size"])
+    assert header[:3] == ["optimizer", "batch size", "epochs"]
+    assert [line[:2] for line in lines] == [
+        [name, size]
+        for name in ("Adam", "**`LocoProp()`**")
+        for size in ("500", "1000")
+    ]
+    header, _, *_ = cells(made["ablation inner optimizer"])
+    assert header[:3] == ["optimizer", "inner_optimizer", "epochs"]
+
+
 def test_seconds_to_a_loss_are_medians_over_all_seeds():
     runs = [
         row("headline", "Adam", [500.0, 90.0, 70.0], 0),
