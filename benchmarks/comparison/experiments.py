@@ -6,6 +6,7 @@ from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.tasks import TASKS
 from benchmarks.comparison.tuning import NotTuned
 from benchmarks.comparison.tuning import best_settings
+from keras_locoprop.configuration import WEIGHT_AVERAGING
 
 SEEDS = 3
 # Trials have seed 0: those of the final runs took no part in the choice.
@@ -36,6 +37,8 @@ ABLATION_EPOCHS = 5
 def _inner(name, rate, **config):
     return {
         "learning_rate": rate,
+        # Which comes with the default inner optimizer alone.
+        "weight_averaging": WEIGHT_AVERAGING,
         "inner_optimizer": {
             "class_name": name,
             "config": {"learning_rate": rate, **config},
