@@ -94,11 +94,14 @@ class LocalLossLogger(keras.callbacks.Callback):
             self.model.make_train_function(force=True)
 
     def _observe(self, problems, displacements):
-        check_each_matches(
-            "layers",
-            self.layers,
-            [path for problem in problems for path in _paths(problem)],
-        )
+        paths = [path for problem in problems for path in _paths(problem)]
+        try:
+            check_each_matches("layers", self.layers, paths)
+        except ValueError:
+            # Keras does not end a training that failed: the next one is another
+            # matter.
+            self._optimizer().observer = None
+            raise
         displacements = iter(displacements)
         for problem in problems:
             moved = [next(displacements) for _ in problem.weights]
@@ -130,8 +133,9 @@ class LocalLossLogger(keras.callbacks.Callback):
 
 
 def _paths(problem):
-    """Those of the layers that the problem is of, as tuples of names."""
-    return [tuple(name.split("/")) for name in problem.name.split(", ")]
+    """The names by which the problem goes, and those of its layers."""
+    names = [problem.name, *problem.name.split(", ")]
+    return [tuple(name.split("/")) for name in names]
 
 
 def _fall_of_loss(problem, displacements):

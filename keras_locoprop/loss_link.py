@@ -29,9 +29,13 @@ def link_of(loss):
         loss applies it itself; `(None, False)` for other losses.
     """
     if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    if loss in _CLASSES_OF_FUNCTIONS:
-        return _ACTIVATIONS[_CLASSES_OF_FUNCTIONS[loss]], False
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:  # `compile` knows some more.
+            return None, False
+    for function, of_function in _CLASSES_OF_FUNCTIONS.items():
+        if loss is function:
+            return _ACTIVATIONS[of_function], False
     activation = _ACTIVATIONS.get(type(loss))
     if activation is None or loss.get_config().get("axis", -1) != -1:
         return None, False

@@ -89,7 +89,8 @@ class LocoProp(keras.optimizers.Optimizer):
             take different ones in turn. `"all"`: every example in every step.
             `None`: `T / 2` slices, rounded up, so that the steps together pass
             over the batch about twice, but no slice below 128 examples.
-            Defaults to `None`.
+            `solver="gram"` and `"conjugate_gradient"` use all, and take no
+            integer. Defaults to `None`.
         inner_decay: Float in `[0, 1]`: the floor of the decay within one solve.
             Defaults to `0.25`.
         inner_optimizer: Any Keras optimizer: instance, config or name. It works

@@ -93,7 +93,13 @@ def check_is_model(model):
 def make_plan(model, variant="matching", exclude=None):
     """Decides which layers have local problems; the decision is static."""
     leaves = list(_leaves(model))
-    check_each_matches("exclude", exclude, [path for path, _, _ in leaves])
+    paths = [
+        path
+        for path, layer, _ in leaves
+        # To exclude all layers is not what the name of the whole is for.
+        if layer is not model or _own_weights(model)
+    ]
+    check_each_matches("exclude", exclude, paths)
     graph = ModelGraph(model)
     reasons = _reasons_for_fallback(model, leaves, exclude)
     local_layers, local_ids, rows = [], set(), Coverage()

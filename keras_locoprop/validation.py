@@ -95,7 +95,7 @@ def resolve_optimizer(argument, identifier, unusable):
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"`{argument}` must be an optimizer that its own configuration "
-            "makes again; one whose learning rate is a callable is not. "
+            "makes again, which a learning rate that is a lambda prevents. "
             f"Received: {argument}={identifier}"
         ) from error
     for setting in (

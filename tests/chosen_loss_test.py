@@ -285,6 +285,39 @@ def test_losses_that_are_nested_or_too_few(case):
     assert losses_of_outputs(model, 2) == expected
 
 
+def test_an_automatic_step_on_nested_losses(data):
+    inputs = keras.Input((FEATURES,))
+    first, second = layers.Dense(2)(inputs), dense(CLASSES, "softmax")(inputs)
+    model = keras_locoprop.Model(inputs, [first, {"b": second}])
+    model.compile(
+        LocoProp("auto"), ["mse", {"b": "sparse_categorical_crossentropy"}]
+    )
+    x, labels = data
+    targets = [np.ones((EXAMPLES, 2)), {"b": labels}]
+    losses = [model.train_on_batch(x, targets) for _ in range(5)]
+    assert losses[-1] < losses[0]
+
+
+class Unhashable:
+    __hash__ = None
+
+    def __eq__(self, other):
+        return self is other
+
+    def __call__(self, y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_true - y_pred))
+
+
+@pytest.mark.parametrize("rate", [None, "auto"])
+@pytest.mark.parametrize("loss", [Unhashable(), "crossentropy"])
+def test_losses_of_other_kinds_have_no_activation(loss, rate):
+    model = chain(dense(CLASSES))
+    model.compile(LocoProp(rate), loss)
+    assert rows_of(model)["dense"].activation == "linear"
+    x = np.random.normal(size=(EXAMPLES, FEATURES))
+    model.train_on_batch(x, np.eye(CLASSES)[np.argmax(x[:, :CLASSES], -1)])
+
+
 def test_a_subclassed_model_with_a_loss_for_one_of_its_outputs(data):
     class TwoHeads(keras_locoprop.Model):
         def __init__(self):

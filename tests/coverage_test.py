@@ -208,6 +208,15 @@ def test_exclude_takes_what_is_inside_along(exclude):
     assert reasons["outer/inner/deep"] == ("" if of_block else "excluded")
 
 
+def test_exclude_does_not_take_the_whole_model():
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(4, name="dense")], name="net"
+    )
+    model.compile(LocoProp(exclude=["net"]), "mse")
+    with pytest.raises(ValueError, match="`exclude` .*'net'.*dense"):
+        coverage(model)
+
+
 def test_exclude_matches_whole_names():
     model = keras.Sequential(
         [keras.Input((3,)), layers.Dense(4, name="dense_10")]

@@ -132,6 +132,7 @@ def test_layers_must_be_patterns_that_match(data):
         fit(model, data, LocalLossLogger(layers=["first"]))
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert "loss" in fit(model, data, None)
 
 
 def test_rows_that_do_not_count_are_left_out_wherever_the_units_are():

@@ -191,7 +191,7 @@ def test_configuration_of_a_trained_optimizer_suits_other_models(built_first):
 @pytest.mark.parametrize("rate", [None, "auto"])
 @pytest.mark.parametrize(
     "layer",
-    [keras.layers.LayerNormalization(), keras.layers.Dense(16)],
+    [keras.layers.LayerNormalization, lambda: keras.layers.Dense(16)],
     ids=["without_local_problem", "wider"],
 )
 def test_its_configuration_suits_a_model_with_as_many_weights(layer, rate):
@@ -204,7 +204,7 @@ def test_its_configuration_suits_a_model_with_as_many_weights(layer, rate):
     model.compile(LocoProp(rate), "sparse_categorical_crossentropy")
     fit(model)
     fresh = LocoProp.from_config(model.optimizer.get_config())
-    other = dense_model(layer)
+    other = dense_model(layer())
     assert len(other.weights) == len(model.weights)
     other.compile(fresh, "sparse_categorical_crossentropy")
     fit(other)
