@@ -12,7 +12,9 @@ from benchmarks.comparison.tasks import TASKS
 TRIALS = 12
 # TPE learns from so many trials at least, the others than the first at random.
 RANDOM_TRIALS = 5
+# Where there is no search; then one beyond, if the best of them is at an end.
 GRID = (0.1, 0.3, 1.0, 3.0)
+BEYOND = 0.03, 10.0
 PURPOSE = "tune"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -95,7 +97,25 @@ def suggest(peer, trials):
     return {name: _rounded(value) for name, value in settings.items()}
 
 
-def tune(runner, problem, optimizer, epochs=None, trials=TRIALS, grid=GRID):
+def next_factor(trials):
+    """What the tuned rate is multiplied by in the next trial.
+
+    Args:
+        trials: List of rows, the trials so far.
+
+    Returns:
+        One of `GRID` or `BEYOND`; `None` if there are no more.
+    """
+    if len(trials) < len(GRID):
+        return GRID[len(trials)]
+    if len(trials) > len(GRID):
+        return None
+    scores = [score(row) for row in trials]
+    ends = {0: BEYOND[0], len(GRID) - 1: BEYOND[1]}
+    return ends.get(scores.index(min(scores)))
+
+
+def tune(runner, problem, optimizer, epochs=None, trials=TRIALS):
     """Runs the trials of an optimizer on a problem that are missing.
 
     Args:
@@ -104,34 +124,39 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS, grid=GRID):
         optimizer: String, a key of `PEERS`.
         epochs: Integer. Defaults to `None`: the problem's.
         trials: Integer, how many where there is a search of its own.
-        grid: The factors of `Peer.retuned` where there is not.
     """
-    task, peer = TASKS[problem], PEERS[optimizer]
-    if task.tuned_on:
-        base = best_settings(runner.rows(), task.tuned_on, optimizer)
-        base = peer.joined | base
-        candidates = [
-            base | {name: _rounded(base[name] * f) for name in peer.retuned}
-            for f in grid
-        ]
-        trials = len(candidates)
-    for trial in range(trials):
+    task = TASKS[problem]
+    while True:
         done = trials_of(records.read_lines(runner.results), problem, optimizer)
-        if trial < len(done):
-            continue
+        if task.tuned_on:
+            settings = _retuned(runner, task, optimizer, next_factor(done))
+        elif len(done) < trials:
+            settings = suggest(PEERS[optimizer], done)
+        else:
+            settings = None
+        if settings is None:
+            return
         runner.obtain(
             {
                 "purpose": PURPOSE,
                 "problem": problem,
                 "optimizer": optimizer,
-                "settings": (
-                    candidates[trial] if task.tuned_on else suggest(peer, done)
-                ),
+                "settings": settings,
                 "epochs": epochs or task.epochs,
                 "seed": 0,
-                "trial": trial,
+                "trial": len(done),
             }
         )
+
+
+def _retuned(runner, task, optimizer, factor):
+    """The best setting of the problem that was tuned, its rate multiplied."""
+    if factor is None:
+        return None
+    peer = PEERS[optimizer]
+    base = best_settings(runner.rows(), task.tuned_on, optimizer)
+    base = peer.joined | base
+    return base | {name: _rounded(base[name] * factor) for name in peer.retuned}
 
 
 def _rounded(value):

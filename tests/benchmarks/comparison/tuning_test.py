@@ -148,10 +148,30 @@ def test_other_problems_start_from_the_best_setting(runner):
     rows = records.read_lines(runner.results)
     best = tuning.best_settings(rows, "tiny", "Adam")
     tried = [row["configuration"]["settings"] for row in rows[2:]]
-    assert [s["learning_rate"] for s in tried] == pytest.approx(
+    assert [s["learning_rate"] for s in tried[: len(GRID)]] == pytest.approx(
         [best["learning_rate"] * factor for factor in GRID], rel=1e-2
     )
     assert {s["beta_2"] for s in tried} == {best["beta_2"]}
+    assert tuning.next_factor(rows[2:]) is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "factor"),
+    [
+        ([], 0.1),
+        ([4.0, 3.0], 1.0),
+        ([4.0, 3.0, 1.0, 2.0], None),
+        ([1.0, 2.0, 3.0, 4.0], 0.03),
+        ([4.0, 3.0, 2.0, 1.0], 10.0),
+        ([4.0, 3.0, 2.0, float("nan")], None),
+        ([4.0, 3.0, 2.0, 1.0, 0.5], None),
+    ],
+)
+def test_a_best_rate_at_an_end_asks_for_one_beyond(losses, factor):
+    trials = [
+        {"failure": None, "points": [{"train_loss": loss}]} for loss in losses
+    ]
+    assert tuning.next_factor(trials) == factor
 
 
 def test_what_is_retuned_is_scaled_alike(runner, monkeypatch):
@@ -160,10 +180,15 @@ def test_what_is_retuned_is_scaled_alike(runner, monkeypatch):
     )
     tuning.tune(runner, "tiny", "Adam", epochs=1, trials=1)
     monkeypatch.setitem(PEERS, "Adam", peer)
-    monkeypatch.setattr(
-        runs.Runner, "obtain", lambda _, asked: obtained.append(asked)
-    )
     obtained = []
+
+    def obtain(runner, asked):
+        obtained.append(asked)
+        points = [{"train_loss": (2 - len(obtained)) ** 2}]
+        row = {"configuration": asked, "points": points, "failure": None}
+        records.append_line(runner.results, row)
+
+    monkeypatch.setattr(runs.Runner, "obtain", obtain)
     tuning.tune(runner, "tiny_classifier", "Adam")
     for factor, asked in zip(GRID, obtained, strict=True):
         assert asked["settings"] == PEERS["Adam"].start | {
