@@ -37,12 +37,7 @@ def tune(options, runner):
     for problem, optimizer in _pairs(options):
         with _untuned_left_out():
             tuning.tune(
-                runner,
-                problem,
-                optimizer,
-                options.epochs,
-                options.trials,
-                tuning.GRID[: options.trials],
+                runner, problem, optimizer, options.epochs, options.trials
             )
 
 

@@ -123,17 +123,18 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS):
         problem: String, a key of `TASKS`.
         optimizer: String, a key of `PEERS`.
         epochs: Integer. Defaults to `None`: the problem's.
-        trials: Integer, how many where there is a search of its own.
+        trials: Integer: how many; at most so many where there is no search.
     """
     task = TASKS[problem]
-    while True:
-        done = trials_of(records.read_lines(runner.results), problem, optimizer)
+
+    def done():
+        return trials_of(records.read_lines(runner.results), problem, optimizer)
+
+    while len(so_far := done()) < trials:
         if task.tuned_on:
-            settings = _retuned(runner, task, optimizer, next_factor(done))
-        elif len(done) < trials:
-            settings = suggest(PEERS[optimizer], done)
+            settings = _retuned(runner, task, optimizer, next_factor(so_far))
         else:
-            settings = None
+            settings = suggest(PEERS[optimizer], so_far)
         if settings is None:
             return
         runner.obtain(
@@ -144,7 +145,7 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS):
                 "settings": settings,
                 "epochs": epochs or task.epochs,
                 "seed": 0,
-                "trial": len(done),
+                "trial": len(so_far),
             }
         )
 
