@@ -275,7 +275,7 @@ def test_a_loss_that_a_layer_adds_is_in_both_losses_of_a_step():
             layers.Dense(
                 HIDDEN,
                 "tanh",
-                activity_regularizer=keras.regularizers.L2(0.1),
+                activity_regularizer=keras.regularizers.L2(0.008),
             ),
             layers.Dense(OUTPUTS),
         ]
