@@ -43,6 +43,8 @@ class Peer(NamedTuple):
         unsupported: Dict of names of problems: the reason.
         joined: Dict of the settings that trials recorded before they were
             searched do not name: what they had, the library's defaults.
+        not_carried: Tuple of strings, the settings that have their `start` on
+            the problems without a search of their own.
         is_ours: Boolean.
     """
 
@@ -55,15 +57,16 @@ class Peer(NamedTuple):
     scheduled: bool = True
     unsupported: Any = {}
     joined: Any = {}
+    not_carried: tuple = ()
     is_ours: bool = False
 
 
-def _keras(make, rates, rate, start=None, joined=None, **space):
+def _keras(make, rates, rate, start=None, fields=None, **space):
     return Peer(
         {"learning_rate": span(*rates), **space},
         {"learning_rate": rate, **(start or {})},
         make=make,
-        joined=joined or {},
+        **(fields or {}),
     )
 
 
@@ -169,6 +172,9 @@ PEERS = {
             "adam_lr_ratio": 1.0,
             "excluded": OUTPUT,
         },
+        # The best one of a network of dense layers, where Adam has biases only,
+        # says nothing about convolutions and embeddings, which it has, too.
+        fields={"not_carried": ("adam_lr_ratio",)},
         momentum=Choice([0.8, 0.9, 0.95, 0.98]),
         weight_decay=_DECAY,
         adam_lr_ratio=span(0.01, 1.0),
@@ -185,7 +191,7 @@ PEERS = {
             "clip_threshold": 1.0,
             "epsilon_1": 1e-30,
         },
-        joined={"epsilon_1": 1e-30},
+        fields={"joined": {"epsilon_1": 1e-30}},
         beta_2_decay=Choice([-0.3, -0.5, -0.8, -1.0]),
         clip_threshold=Choice([1.0, 10.0]),
         # With the default, weights become NaN where both an input and a unit

@@ -12,9 +12,10 @@ from benchmarks.comparison.tasks import TASKS
 TRIALS = 12
 # TPE learns from so many trials at least, the others than the first at random.
 RANDOM_TRIALS = 5
-# Where there is no search; then one beyond, if the best of them is at an end.
+# Where there is no search; then further ones, while the best is at an end.
 GRID = (0.1, 0.3, 1.0, 3.0)
-BEYOND = 0.03, 10.0
+BELOW = (0.03, 0.01)
+ABOVE = (10.0, 30.0, 100.0)
 PURPOSE = "tune"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -104,15 +105,17 @@ def next_factor(trials):
         trials: List of rows, the trials so far.
 
     Returns:
-        One of `GRID` or `BEYOND`; `None` if there are no more.
+        One of `GRID`, `BELOW` or `ABOVE`; `None` if there are no more.
     """
     if len(trials) < len(GRID):
         return GRID[len(trials)]
-    if len(trials) > len(GRID):
-        return None
     scores = [score(row) for row in trials]
-    ends = {0: BEYOND[0], len(GRID) - 1: BEYOND[1]}
-    return ends.get(scores.index(min(scores)))
+    best_of_grid = scores.index(min(scores[: len(GRID)]))
+    beyond = {0: BELOW, len(GRID) - 1: ABOVE}.get(best_of_grid, ())
+    further = len(trials) - len(GRID)
+    if further >= len(beyond) or (further and scores[-1] > min(scores)):
+        return None
+    return beyond[further]
 
 
 def tune(runner, problem, optimizer, epochs=None, trials=TRIALS):
@@ -157,6 +160,7 @@ def _retuned(runner, task, optimizer, factor):
     peer = PEERS[optimizer]
     base = best_settings(runner.rows(), task.tuned_on, optimizer)
     base = peer.joined | base
+    base |= {name: peer.start[name] for name in peer.not_carried}
     return base | {name: _rounded(base[name] * factor) for name in peer.retuned}
 
 

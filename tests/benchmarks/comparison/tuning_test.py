@@ -33,6 +33,7 @@ def test_searches_begin_with_the_start_and_stay_in_their_space(name):
     assert peer.space.keys() == peer.start.keys()
     assert set(peer.retuned) <= peer.space.keys()
     assert peer.joined.items() <= peer.start.items()
+    assert set(peer.not_carried) <= peer.space.keys()
     assert (peer.make is None) == bool(peer.module)
     assert peer.unsupported.keys() <= TASKS.keys()
     trials = []
@@ -164,10 +165,17 @@ def test_other_problems_start_from_the_best_setting(runner):
         ([1.0, 2.0, 3.0, 4.0], 0.03),
         ([4.0, 3.0, 2.0, 1.0], 10.0),
         ([4.0, 3.0, 2.0, float("nan")], None),
-        ([4.0, 3.0, 2.0, 1.0, 0.5], None),
+        ([4.0, 3.0, 2.0, 1.0, 0.5], 30.0),
+        ([4.0, 3.0, 2.0, 1.0, 0.5, 0.4], 100.0),
+        ([4.0, 3.0, 2.0, 1.0, 0.5, 0.6], None),
+        ([4.0, 3.0, 2.0, 1.0, 0.5, 0.4, 0.3], None),
+        ([4.0, 3.0, 2.0, 1.0, 1.5], None),
+        ([1.0, 2.0, 3.0, 4.0, 0.5], 0.01),
+        ([1.0, 2.0, 3.0, 4.0, 0.5, 0.4], None),
+        ([4.0, 3.0, 1.0, 2.0, 0.5], None),
     ],
 )
-def test_a_best_rate_at_an_end_asks_for_one_beyond(losses, factor):
+def test_a_best_rate_at_an_end_asks_for_more(losses, factor):
     trials = [
         {"failure": None, "points": [{"train_loss": loss}]} for loss in losses
     ]
@@ -176,8 +184,13 @@ def test_a_best_rate_at_an_end_asks_for_one_beyond(losses, factor):
 
 def test_what_is_retuned_is_scaled_alike(runner, monkeypatch):
     peer = PEERS["Adam"]._replace(
-        retuned=("learning_rate", "epsilon"), joined={"epsilon": 1e-7}
+        retuned=("learning_rate", "epsilon"),
+        joined={"epsilon": 1e-7},
+        not_carried=("beta_1",),
     )
+    other = PEERS["Adam"].start | {"beta_1": 0.7}
+    started_there = PEERS["Adam"]._replace(start=other)
+    monkeypatch.setitem(PEERS, "Adam", started_there)
     tuning.tune(runner, "tiny", "Adam", epochs=1, trials=1)
     monkeypatch.setitem(PEERS, "Adam", peer)
     obtained = []
