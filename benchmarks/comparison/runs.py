@@ -233,9 +233,11 @@ def _elsewhere(interpreter, module, description, data, weights):
                 record = json.loads(line)
                 has_begun = has_begun or "epoch" in record
                 yield record
-            if process.wait():
+            if status := process.wait():
                 errors.seek(0)
                 message = errors.read().strip()
-                # What fails before the first step is a fault of the set-up.
-                kind = RunFailed if has_begun else RuntimeError
-                raise kind(message if not has_begun else message[-300:])
+                # What fails before the first step is a fault of the set-up, and
+                # a signal, as where memory is short, one of the machine.
+                if has_begun and status > 0:
+                    raise RunFailed(message[-300:] or f"exit status {status}")
+                raise RuntimeError(f"{module}, exit status {status}: {message}")

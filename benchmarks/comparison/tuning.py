@@ -87,13 +87,16 @@ def suggest(peer, trials):
         )
     )
     for row in trials:
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=peer.joined | row["configuration"]["settings"],
-                distributions=peer.space,
-                value=score(row),
+        settings = peer.joined | row["configuration"]["settings"]
+        # Those of a former space count as trials, but teach nothing.
+        if settings.keys() == peer.space.keys():
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=settings,
+                    distributions=peer.space,
+                    value=score(row),
+                )
             )
-        )
     settings = study.ask(peer.space).params
     return {name: _rounded(value) for name, value in settings.items()}
 
@@ -135,7 +138,7 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS):
 
     while len(so_far := done()) < trials:
         if task.tuned_on:
-            settings = _retuned(runner, task, optimizer, next_factor(so_far))
+            settings = _retuned(runner, task, optimizer, so_far)
         else:
             settings = suggest(PEERS[optimizer], so_far)
         if settings is None:
@@ -153,14 +156,20 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS):
         )
 
 
-def _retuned(runner, task, optimizer, factor):
+def _retuned(runner, task, optimizer, so_far):
     """The best setting of the problem that was tuned, its rate multiplied."""
+    factor = next_factor(so_far)
     if factor is None:
         return None
     peer = PEERS[optimizer]
-    base = best_settings(runner.rows(), task.tuned_on, optimizer)
-    base = peer.joined | base
-    base |= {name: peer.start[name] for name in peer.not_carried}
+    if so_far:
+        # The best setting may have become another one since.
+        base = dict(so_far[0]["configuration"]["settings"])
+        base |= {name: base[name] / GRID[0] for name in peer.retuned}
+    else:
+        base = best_settings(runner.rows(), task.tuned_on, optimizer)
+        base = peer.joined | base
+        base |= {name: peer.start[name] for name in peer.not_carried}
     return base | {name: _rounded(base[name] * factor) for name in peer.retuned}
 
 

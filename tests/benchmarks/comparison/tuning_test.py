@@ -1,3 +1,4 @@
+import json
 import math
 import statistics
 
@@ -64,6 +65,16 @@ def test_a_search_goes_on_where_a_setting_joined_it(name):
     for kept in trials:
         kept["configuration"]["settings"] |= peer.joined
     assert tuning.suggest(peer, without) == tuning.suggest(peer, trials)
+
+
+def test_trials_of_a_former_space_count_but_teach_nothing():
+    peer = PEERS["Muon"]
+    former = {"learning_rate": 0.01, "momentum": 0.9, "beta": 0.5}
+    trials = [row(1.0, former, trial) for trial in range(tuning.TRIALS)]
+    settings = tuning.suggest(peer, trials)
+    assert settings.keys() == peer.space.keys()
+    trials = [row(9.0, former, trial) for trial in range(tuning.TRIALS)]
+    assert tuning.suggest(peer, trials) == settings
 
 
 @pytest.mark.parametrize(
@@ -154,6 +165,17 @@ def test_other_problems_start_from_the_best_setting(runner):
     )
     assert {s["beta_2"] for s in tried} == {best["beta_2"]}
     assert tuning.next_factor(rows[2:]) is None
+
+    # Another best setting there, once they have begun, changes nothing.
+    better = row(0.0, {**best, "learning_rate": 9.0, "beta_2": 0.9}, 2)
+    better["configuration"]["problem"] = "tiny"
+    cut = rows[: 2 + len(GRID) - 1]
+    lines = [*cut, better]
+    runner.results.write_text("".join(json.dumps(x) + "\n" for x in lines))
+    tuning.tune(runner, "tiny_classifier", "Adam", epochs=1)
+    again = records.read_lines(runner.results)[len(lines) :]
+    fourth = [row["configuration"]["settings"] for row in again]
+    assert fourth == tried[len(GRID) - 1 :]
 
 
 @pytest.mark.parametrize(
