@@ -79,8 +79,8 @@ def _muon(excluded=NOTHING, **settings):
     return keras.optimizers.Muon(exclude_layers=layers, **settings)
 
 
-_BETA_1 = Choice([0.7, 0.8, 0.9, 0.95])
-_BETA_2 = Choice([0.9, 0.95, 0.99, 0.999])
+_BETA_1 = Choice([0.0, 0.5, 0.7, 0.8, 0.9, 0.95])
+_BETA_2 = Choice([0.8, 0.9, 0.95, 0.99, 0.999])
 _DECAY = Choice([0.0, 0.001, 0.004, 0.01])
 _PAPER_SPACE = {
     "learning_rate": span(1e-6, 1e-3),
@@ -127,7 +127,7 @@ PEERS = {
         (1e-4, 1.0),
         0.01,
         start={"momentum": 0.9},
-        momentum=Choice([0.5, 0.8, 0.9, 0.95, 0.99]),
+        momentum=Choice([0.0, 0.3, 0.5, 0.8, 0.9, 0.95, 0.99]),
     ),
     "RMSprop": _keras(
         keras.optimizers.RMSprop,
@@ -159,8 +159,8 @@ PEERS = {
         (1e-5, 1e-2),
         1e-3,
         start={"beta_1": 0.9, "beta_2": 0.99},
-        beta_1=_BETA_1,
-        beta_2=Choice([0.95, 0.98, 0.99, 0.999]),
+        beta_1=Choice([0.7, 0.8, 0.9, 0.95, 0.98]),
+        beta_2=Choice([0.95, 0.98, 0.99, 0.999, 0.9999]),
     ),
     "Muon": _keras(
         _muon,
@@ -248,7 +248,8 @@ PEERS = {
     "locoprop (PyTorch port)": Peer(
         {
             "lr": span(1e-6, 1e-3),
-            "learning_rate": span(1.0, 100.0),
+            # γ times the batch size.
+            "learning_rate": span(0.1, 100.0),
             "momentum": Choice([0.9, 0.99, 0.999]),
         },
         {"lr": 2e-5, "learning_rate": 10.0, "momentum": 0.999},
