@@ -29,8 +29,8 @@ OLDEST_TESTS ?= tests/keras_private_test.py tests/backend/interface_test.py \
 	tests/automatic_step_test.py tests/contract/serialization_test.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-jax test-torch test-oldest test-agreement lint \
-	format notebook clean
+.PHONY: help demo test test-jax test-torch test-oldest test-agreement \
+	test-peers lint format notebook clean
 
 help:
 	@echo "make demo      train an autoencoder with LocoProp and with Adam, draw quickstart.png"
@@ -39,6 +39,8 @@ help:
 	@echo "               run their core on another backend of Keras"
 	@echo "make test-agreement"
 	@echo "               compare the weights that all backends come to"
+	@echo "make test-peers"
+	@echo "               compare the benchmarks' networks in the peers' libraries with Keras's"
 	@echo "make test-oldest"
 	@echo "               run some of them with the oldest Keras supported"
 	@echo "make lint      check with ruff"
@@ -62,6 +64,14 @@ help:
 		--editable ".[coretests]"
 	touch $@
 
+# Each beside what it needs, which is not what the others do.
+.venv-kfac/installed: PACKAGES = jax==0.6.2 kfac-jax==0.0.8
+.venv-peers/installed: PACKAGES = $(TORCH) pytorch_optimizer==4.1.0 locoprop==0.1.0
+.venv-kfac/installed .venv-peers/installed: .venv-%/installed: Makefile
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet $(foreach p,$(PACKAGES),"$(p)")
+	touch $@
+
 demo: .venv/installed
 	.venv/bin/python tutorials/quickstart.py $(DEMO_ARGUMENTS)
 
@@ -75,6 +85,12 @@ test-agreement: .venv/installed .venv-jax/installed .venv-torch/installed
 	PYTHON_WITH_JAX=$(CURDIR)/.venv-jax/bin/python \
 	PYTHON_WITH_TORCH=$(CURDIR)/.venv-torch/bin/python \
 	.venv/bin/python -m pytest tests/backend/agreement_test.py
+
+test-peers: .venv/installed .venv-kfac/installed .venv-peers/installed
+	KFAC_PYTHON=$(CURDIR)/.venv-kfac/bin/python \
+	TORCH_PYTHON=$(CURDIR)/.venv-peers/bin/python \
+	.venv/bin/python -m pytest $(PYTEST_ARGUMENTS) \
+		tests/benchmarks/comparison/frameworks_test.py
 
 test-oldest: .venv-oldest/installed
 	.venv-oldest/bin/python -m pytest $(PYTEST_ARGUMENTS) $(OLDEST_TESTS)

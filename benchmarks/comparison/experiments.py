@@ -20,7 +20,7 @@ PACEMAKER = 'LocoProp("auto")'
 HEADLINE_EPOCHS = 100
 # What differs from the tuned settings. The paper's forms run with the paper's;
 # the automatic step and K-FAC have no rate that would fall: their weights are
-# averaged over about an epoch instead.
+# averaged over about a hundred steps instead.
 _AVERAGED = {"use_ema": True, "ema_momentum": 0.99}
 HEADLINE_OPTIMIZERS = {
     'LocoProp("auto")': _AVERAGED,

@@ -3,7 +3,9 @@
 python -m benchmarks.comparison.jax_peer FOLDER (see `training_loop.serve`)
 
 It needs `jax==0.6.2` and `kfac-jax==0.0.8`. Rate, momentum and damping are
-adaptive, its strong setting, so that no schedule applies.
+adaptive, its strong setting on large batches, so that no schedule applies. (Of
+small ones its documentation warns.) There is no burn-in, as the library allows
+none where it is given batches.
 """
 
 import importlib.metadata
