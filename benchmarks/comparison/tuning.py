@@ -98,7 +98,11 @@ def suggest(peer, trials):
                 )
             )
     settings = study.ask(peer.space).params
-    return {name: _rounded(value) for name, value in settings.items()}
+    # Choices as they are: 0.9999 to three digits would be 1.
+    return {
+        name: value if hasattr(peer.space[name], "choices") else _rounded(value)
+        for name, value in settings.items()
+    }
 
 
 def next_factor(trials):
