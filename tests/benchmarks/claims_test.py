@@ -20,7 +20,7 @@ def rows_of(name):
 
 
 def wall_clock(purpose, problem, per_epoch=False):
-    """Optimizer: median seconds of its runs, of the latest setting."""
+    """Optimizer: median seconds of its runs."""
     taken = collections.defaultdict(list)
     for row in rows_of("comparison"):
         configuration, end = row["configuration"], row["points"][-1]
