@@ -55,7 +55,9 @@ def autoencoder(hidden="tanh", repeated=1, widened=1):
     return tuple(layers)
 
 
-def _autoencoder_task(title, source="mnist", tuned_on="mnist", **changes):
+def _autoencoder_task(
+    title, source="mnist", tuned_on="mnist", epochs=3, **changes
+):
     return Task(
         title,
         source,
@@ -63,16 +65,22 @@ def _autoencoder_task(title, source="mnist", tuned_on="mnist", **changes):
         autoencoder(**changes),
         problems.AUTOENCODER.batch_size,
         tuned_on,
-        targets="inputs",
+        epochs,
+        "inputs",
     )
 
 
 TASKS = {
     "mnist": _autoencoder_task("MNIST autoencoder", tuned_on=None),
-    "fashion": _autoencoder_task("Fashion-MNIST autoencoder", "fashion_mnist"),
-    "deep": _autoencoder_task("deep MNIST autoencoder", repeated=2),
-    "wide": _autoencoder_task("wide MNIST autoencoder", widened=2),
-    "relu": _autoencoder_task("MNIST autoencoder with ReLU", hidden="relu"),
+    # Fewer epochs than the first, as every trial takes minutes.
+    "fashion": _autoencoder_task(
+        "Fashion-MNIST autoencoder", "fashion_mnist", epochs=2
+    ),
+    "deep": _autoencoder_task("deep MNIST autoencoder", epochs=2, repeated=2),
+    "wide": _autoencoder_task("wide MNIST autoencoder", epochs=1, widened=2),
+    "relu": _autoencoder_task(
+        "MNIST autoencoder with ReLU", epochs=2, hidden="relu"
+    ),
     "classifier": Task(
         "Fashion-MNIST classifier",
         "fashion_mnist",
