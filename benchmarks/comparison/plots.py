@@ -24,6 +24,8 @@ COLOURS = {
     "SOAP (pytorch_optimizer)": "#17becf",
 }
 OTHERS = "#b5b5b5"
+# In each decade of the loss, of which there is often but a part.
+TICKS = (1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
 # How far the picture goes above the median of the last losses, and above the
 # last one of each optimizer that has a colour.
 HEADROOM = 1.6
@@ -102,6 +104,7 @@ def _draw(runs, task, path):
                 places, low, high, color=colour, alpha=0.15, linewidth=0
             )
         axis.set_yscale("log")
+        axis.yaxis.set_minor_locator(ticker.LogLocator(subs=TICKS))
         axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(ticker.FormatStrFormatter("%g"))
         axis.tick_params(axis="y", which="both", labelsize=8)

@@ -20,7 +20,7 @@ from benchmarks.comparison.cells import spread_cell
 from benchmarks.comparison.cells import text_of
 from benchmarks.comparison.summary_report import epochs_and_seconds_taken
 from benchmarks.comparison.summary_report import seconds_taken
-from benchmarks.comparison.summary_report import summary_table
+from benchmarks.comparison.summary_report import summary_tables
 from benchmarks.comparison.tasks import TASKS
 
 HEADLINE_EPOCHS = (2, 5, 10, 25, 50, 100)
@@ -31,7 +31,7 @@ PUBLISHED = (
     ("Adam and RMSProp", "about 53 to 54"),
     ("LocoProp-M, the authors' own run, at epoch 14", "57.0"),
 )
-# What the cells of the summary add to the losses. Whole epochs are only about
+# What the cells of the summaries add to the losses. Whole epochs are only about
 # equal in seconds.
 COST_CELLS = {
     experiments.FINAL: seconds_taken,
@@ -74,7 +74,8 @@ def tables(rows):
             if (chosen := _chosen(rows, purpose=purpose, problem=problem))
         }
         if ranked:
-            made[f"{purpose} summary"] = summary_table(ranked, cost_cell)
+            for name, text in summary_tables(ranked, cost_cell).items():
+                made[f"{purpose} {name}"] = text
         for problem, groups in ranked.items():
             made[f"{purpose} {problem}"] = _final_table(groups, problem)
     headline = _chosen(rows, purpose=experiments.HEADLINE)

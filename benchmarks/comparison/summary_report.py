@@ -1,4 +1,4 @@
-"""The table of a budget: how far each optimizer comes on every problem."""
+"""The tables of a budget: how far each optimizer comes on every problem."""
 
 import math
 import statistics
@@ -11,12 +11,15 @@ from benchmarks.comparison.cells import training_seconds
 from benchmarks.comparison.tasks import TASKS
 
 MISSING = "–"
+# All losses in one table would be too wide to read.
+KINDS = {"autoencoders": "inputs", "classifiers": "labels"}
 
 
-def summary_table(ranked, cost_cell):
-    """Medians over seeds, the optimizers by their mean place.
+def summary_tables(ranked, cost_cell):
+    """Places on all problems, and medians over seeds on those of a kind.
 
-    An optimizer that is missing on a problem comes after those that are not.
+    In each, the optimizers are by their mean place on its problems; one that is
+    missing on a problem comes after those that are not.
 
     Args:
         ranked: Dict of names of problems: lists of the runs, as rows, of one
@@ -25,32 +28,26 @@ def summary_table(ranked, cost_cell):
         cost_cell: Function of rows that says what they took.
 
     Returns:
-        String, Markdown.
+        Dict of `"places"` and of those of `KINDS` that there are: Markdown.
     """
-    places, cells = {}, {}
-    for problem, groups in ranked.items():
-        for runs in groups:
-            optimizer = runs[0]["configuration"]["optimizer"]
-            if (optimizer, problem) in cells:
-                continue
-            place = sum(key[1] == problem for key in cells) + 1
-            places.setdefault(optimizer, []).append(place)
-            losses = _losses_cell(runs, problem, is_first=place == 1)
-            cells[optimizer, problem] = f"{losses}, {cost_cell(runs)}"
-    means = {name: statistics.mean(taken) for name, taken in places.items()}
-    header = ["optimizer", "mean place"]
-    header += [TASKS[problem].title for problem in ranked]
-    lines = [
-        [
-            optimizer_cell(name),
-            f"{means[name]:.1f}",
-            *(cells.get((name, problem), MISSING) for problem in ranked),
-        ]
-        for name in sorted(
-            means, key=lambda name: (-len(places[name]), means[name], name)
-        )
-    ]
-    return markdown_table(header, lines)
+    best = {
+        problem: _best_of_each(groups) for problem, groups in ranked.items()
+    }
+    made = {"places": _table(best, lambda place, problem, runs: str(place))}
+    for kind, targets in KINDS.items():
+        chosen = {
+            problem: runs_of
+            for problem, runs_of in best.items()
+            if TASKS[problem].targets == targets
+        }
+        if chosen:
+            made[kind] = _table(
+                chosen,
+                lambda place, problem, runs: (
+                    f"{_losses(place, problem, runs)}, {cost_cell(runs)}"
+                ),
+            )
+    return made
 
 
 def seconds_taken(runs):
@@ -58,15 +55,54 @@ def seconds_taken(runs):
 
 
 def epochs_and_seconds_taken(runs):
-    epochs = runs[0]["configuration"]["epochs"]
-    name = "epoch" if epochs == 1 else "epochs"
-    return f"{epochs} {name}, {seconds_taken(runs)}"
+    return (
+        f"{_count(runs[0]['configuration']['epochs'])}, {seconds_taken(runs)}"
+    )
 
 
-def _losses_cell(runs, problem, is_first):
+def _best_of_each(groups):
+    """Optimizer: runs, in their order."""
+    best = {}
+    for runs in groups:
+        best.setdefault(runs[0]["configuration"]["optimizer"], runs)
+    return best
+
+
+def _table(best, cell):
+    places = {}
+    for runs_of in best.values():
+        for place, name in enumerate(runs_of, start=1):
+            places.setdefault(name, []).append(place)
+    means = {name: statistics.mean(taken) for name, taken in places.items()}
+    header = ["optimizer", "mean place"]
+    header += [_title(problem, runs_of) for problem, runs_of in best.items()]
+    lines = []
+    for name in sorted(means, key=lambda n: (-len(places[n]), means[n], n)):
+        line = [optimizer_cell(name), f"{means[name]:.1f}"]
+        for problem, runs_of in best.items():
+            if name in runs_of:
+                place = list(runs_of).index(name) + 1
+                line.append(cell(place, problem, runs_of[name]))
+            else:
+                line.append(MISSING)
+        lines.append(line)
+    return markdown_table(header, lines)
+
+
+def _title(problem, runs_of):
+    title = TASKS[problem].title
+    epochs = {runs[0]["configuration"]["epochs"] for runs in runs_of.values()}
+    return f"{title}, {_count(*epochs)}" if len(epochs) == 1 else title
+
+
+def _count(epochs):
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
+
+
+def _losses(place, problem, runs):
     loss = statistics.median(last_values(runs, "train_loss"))
     train = number_cell(loss)
-    if is_first and math.isfinite(loss):
+    if place == 1 and math.isfinite(loss):
         train = f"**{train}**"
     if TASKS[problem].targets == "labels":
         accuracy = statistics.median(last_values(runs, "test_accuracy"))

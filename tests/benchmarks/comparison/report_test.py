@@ -75,7 +75,7 @@ def test_rows_are_ranked_by_their_median():
     assert lines[2][header.index("train loss")] == "not finite"
 
 
-def test_the_summary_has_medians_and_ranks_by_all_problems():
+def test_the_summaries_have_medians_and_rank_by_all_their_problems():
     rows = [
         *(
             row("final", "Adam", [9.0, loss], seed, problem)
@@ -89,15 +89,30 @@ def test_the_summary_has_medians_and_ranks_by_all_problems():
         row("final_seconds", "Lion", [9.0, None, None]),
     ]
     made = report.tables(rows)
-    header, _, *lines = cells(made["final summary"])
-    assert header[2:] == ["MNIST autoencoder", "Fashion-MNIST classifier"]
+    header, _, *lines = cells(made["final places"])
+    # The epochs are said where they are the same for all.
+    assert header[2:] == [
+        "MNIST autoencoder",
+        "Fashion-MNIST classifier, 1 epoch",
+    ]
     assert lines == [
         # Muon, the first on one problem, has no run on the other one.
-        ["Adam", "2.0", "0.7, test 1.7, 8 s", "0.7, test 51.0 %, 8 s"],
-        ["Lion", "2.0", "0.8, test 1.8, 7 s", "**0.2**, test 50.0 %, 7 s"],
-        ["Muon", "1.0", "**0.4**, test 1.4, 14 s", "–"],
+        ["Adam", "2.0", "2", "2"],
+        ["Lion", "2.0", "3", "1"],
+        ["Muon", "1.0", "1", "–"],
     ]
-    _, _, *lines = cells(made["final_seconds summary"])
+    _, _, *lines = cells(made["final autoencoders"])
+    assert lines == [
+        ["Muon", "1.0", "**0.4**, test 1.4, 14 s"],
+        ["Adam", "2.0", "0.7, test 1.7, 8 s"],
+        ["Lion", "3.0", "0.8, test 1.8, 7 s"],
+    ]
+    _, _, *lines = cells(made["final classifiers"])
+    assert lines == [
+        ["Lion", "1.0", "**0.2**, test 50.0 %, 7 s"],
+        ["Adam", "2.0", "0.7, test 51.0 %, 8 s"],
+    ]
+    _, _, *lines = cells(made["final_seconds autoencoders"])
     assert [line[2] for line in lines] == [
         "**0.4**, test 1.4, 1 epoch, 7 s",
         "not finite, test not finite, 2 epochs, 14 s",
@@ -106,7 +121,7 @@ def test_the_summary_has_medians_and_ranks_by_all_problems():
 
 def test_where_nothing_is_finite_nothing_is_best():
     rows = [row("final", "Lion", [9.0, None])]
-    assert "**" not in report.tables(rows)["final summary"]
+    assert "**" not in report.tables(rows)["final autoencoders"]
 
 
 def test_of_two_settings_the_summary_has_the_better_one():
@@ -115,7 +130,7 @@ def test_of_two_settings_the_summary_has_the_better_one():
         row("final", "Adam", [500.0, 80.0]),
         row("final", "Lion", [500.0, 95.0]),
     ]
-    _, _, *lines = cells(report.tables(rows)["final summary"])
+    _, _, *lines = cells(report.tables(rows)["final autoencoders"])
     assert lines == [
         ["Adam", "1.0", "**80**, test 81, 7 s"],
         ["Lion", "2.0", "95, test 96, 7 s"],
