@@ -25,7 +25,7 @@ COLOURS = {
 }
 OTHERS = "#b5b5b5"
 # In each decade of the loss, of which there is often but a part.
-TICKS = (1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
+TICKS = (1.2, 1.5, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 5, 6, 7, 8)
 # How far the picture goes above the median of the last losses, and above the
 # last one of each optimizer that has a colour.
 HEADROOM = 1.6
