@@ -117,8 +117,12 @@ def next_factor(trials):
     if len(trials) < len(GRID):
         return GRID[len(trials)]
     scores = [score(row) for row in trials]
-    best_of_grid = scores.index(min(scores[: len(GRID)]))
-    beyond = {0: BELOW, len(GRID) - 1: ABOVE}.get(best_of_grid, ())
+    grid = scores[: len(GRID)]
+    best = min(grid)
+    if math.isfinite(best) and grid.count(best) > 1:
+        # What makes no difference there makes none beyond.
+        return None
+    beyond = {0: BELOW, len(GRID) - 1: ABOVE}.get(grid.index(best), ())
     further = len(trials) - len(GRID)
     if further >= len(beyond) or (further and scores[-1] > min(scores)):
         return None
