@@ -1,40 +1,30 @@
 """Numbers in the documents' sentences; `documents_test` has the tables."""
 
 import collections
-import statistics
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import keras_locoprop
-from benchmarks import records
 from benchmarks.comparison import tuning
 from benchmarks.comparison.tasks import TASKS
+from tests.recorded_results import ends
+from tests.recorded_results import medians
+from tests.recorded_results import rows_of
+from tests.recorded_results import words_of
 
-ROOT = Path(__file__).parents[2]
 OURS, AUTO = "LocoProp()", 'LocoProp("auto")'
-
-
-def rows_of(name):
-    rows = records.read_lines(ROOT / "benchmarks/results" / f"{name}.jsonl")
-    assert rows, f"{name}.jsonl is empty"
-    return rows
 
 
 def wall_clock(purpose, problem, per_epoch=False):
     """Optimizer: median seconds of its runs."""
-    taken = collections.defaultdict(list)
-    for row in rows_of("comparison"):
-        configuration, end = row["configuration"], row["points"][-1]
-        if (configuration["purpose"], configuration["problem"]) == (
-            purpose,
-            problem,
-        ):
-            seconds = end["seconds"] / (end["epoch"] if per_epoch else 1)
-            taken[configuration["optimizer"]].append(seconds)
-    return {name: statistics.median(runs) for name, runs in taken.items()}
+    seconds = medians(purpose, problem, "seconds")
+    epochs = medians(purpose, problem, "epoch")
+    return {
+        name: taken / (epochs[name] if per_epoch else 1)
+        for name, taken in seconds.items()
+    }
 
 
 def step_ratios_on_tensorflow():
@@ -80,21 +70,20 @@ def bytes_per_parameter(solver):
     ]
 
 
-def bytes_per_parameter_now(*optimizers):
-    """The state of optimizers; of large layers nearly all is per parameter."""
-    for optimizer in optimizers:
-        model = keras_locoprop.Sequential(
-            [keras.Input((256,)), keras.layers.Dense(256)]
-        )
-        model.compile(optimizer=optimizer, loss="mse")
-        model.fit(np.zeros((2, 256)), np.zeros((2, 256)), verbose=0)
-        variables = [
-            *optimizer.variables,
-            *getattr(optimizer, "solver_variables", ()),
-        ]
-        distinct = {id(variable): variable for variable in variables}.values()
-        held = sum(np.asarray(variable).nbytes for variable in distinct)
-        yield held / model.count_params()
+def bytes_per_parameter_now(optimizer):
+    """Its state; of large layers nearly all of it is per parameter."""
+    model = keras_locoprop.Sequential(
+        [keras.Input((256,)), keras.layers.Dense(256)]
+    )
+    model.compile(optimizer=optimizer, loss="mse")
+    model.fit(np.zeros((2, 256)), np.zeros((2, 256)), verbose=0)
+    variables = [
+        *optimizer.variables,
+        *getattr(optimizer, "solver_variables", ()),
+    ]
+    distinct = {id(variable): variable for variable in variables}.values()
+    held = sum(np.asarray(variable).nbytes for variable in distinct)
+    return held / model.count_params()
 
 
 def best_of_both_searches(optimizer):
@@ -104,14 +93,14 @@ def best_of_both_searches(optimizer):
     )
 
 
-def ends(values):
+def smallest_and_largest(values):
     return min(values), max(values)
 
 
 def equal_seconds():
     seconds = wall_clock("final_seconds", "classifier")
     *most, _, _ = sorted(v for name, v in seconds.items() if name != AUTO)
-    return seconds[AUTO], *ends(most)
+    return seconds[AUTO], *smallest_and_largest(most)
 
 
 def change_of_speed():
@@ -121,19 +110,6 @@ def change_of_speed():
     )
     changes = [100 * (second[name] / first[name] - 1) for name in first]
     return -min(changes), max(changes)
-
-
-def losses_of_shampoo():
-    wanted = {
-        "purpose": "final",
-        "problem": "classifier",
-        "optimizer": "Shampoo (pytorch_optimizer)",
-    }
-    return [
-        row["points"][-1]["train_loss"]
-        for row in rows_of("comparison")
-        if wanted.items() <= row["configuration"].items()
-    ]
 
 
 def seconds_of_the_default():
@@ -158,12 +134,12 @@ CLAIMS = [
     (
         README,
         "by steps that take (on TensorFlow) {:.1f} to {:.1f} times as long.",
-        lambda: ends(list(step_ratios_on_tensorflow())),
+        lambda: smallest_and_largest(list(step_ratios_on_tensorflow())),
     ),
     (
         README,
         "On TensorFlow a step takes {:.1f} to {:.1f} times as long as Adam's",
-        lambda: ends(list(step_ratios_on_tensorflow())),
+        lambda: smallest_and_largest(list(step_ratios_on_tensorflow())),
     ),
     (README, "up to {:.1f} times. |", most_on_backends),
     (
@@ -187,16 +163,18 @@ CLAIMS = [
         README,
         "holds {:.0f} to {:.0f} bytes per parameter against Adam's {:.0f}",
         lambda: (
-            *ends(bytes_per_parameter("auto, full")),
+            *smallest_and_largest(bytes_per_parameter("auto, full")),
             max(bytes_per_parameter("Adam")),
         ),
     ),
     (
         README,
-        '`LocoProp()` holds {:.0f} bytes per parameter, `"auto"` 21 to 28, '
-        "Adam {:.0f}.",
-        lambda: bytes_per_parameter_now(
-            keras_locoprop.LocoProp(), keras.optimizers.Adam()
+        '`LocoProp()` holds {:.0f} bytes per parameter, `"auto"` {:.0f} to '
+        "{:.0f}, Adam {:.0f}.",
+        lambda: (
+            bytes_per_parameter_now(keras_locoprop.LocoProp()),
+            *smallest_and_largest(bytes_per_parameter("auto, full")),
+            bytes_per_parameter_now(keras.optimizers.Adam()),
         ),
     ),
     (README, "took up to {:.0f} % less and {:.0f} % more", change_of_speed),
@@ -208,7 +186,7 @@ CLAIMS = [
     (
         README,
         "ahead, in {:.1f} to {:.1f} times its seconds, and differ less",
-        lambda: ends(
+        lambda: smallest_and_largest(
             [
                 seconds[other] / seconds[AUTO]
                 for seconds in [wall_clock("final", "fashion")]
@@ -220,7 +198,7 @@ CLAIMS = [
         README,
         "where there are only dense layers it takes {:.1f} to {:.1f} times the "
         'seconds of `"auto"`.',
-        lambda: ends(
+        lambda: smallest_and_largest(
             [
                 seconds["Muon"] / seconds[AUTO]
                 for problem in ("mnist", "fashion", "classifier")
@@ -242,17 +220,20 @@ CLAIMS = [
     (
         BENCHMARKS,
         "just below the recorded {:.5f} to {:.5f}",
-        lambda: ends(losses_of_shampoo()),
+        lambda: smallest_and_largest(
+            ends("final", "classifier", "train_loss")[
+                "Shampoo (pytorch_optimizer)"
+            ]
+        ),
     ),
     (
         BENCHMARKS,
         "the same but for their seconds, {:.0f} to {:.0f}, which",
-        lambda: ends(seconds_of_the_default()),
+        lambda: smallest_and_largest(seconds_of_the_default()),
     ),
 ]
 
 
 @pytest.mark.parametrize(("document", "template", "values"), CLAIMS)
 def test_a_number_is_that_of_the_results(document, template, values):
-    text = (ROOT / document).read_text(encoding="utf-8")
-    assert template.format(*values()) in " ".join(text.split())
+    assert template.format(*values()) in words_of(document)
