@@ -372,6 +372,14 @@ class LocoProp(keras.optimizers.Optimizer):
         del learning_rate
         self.assign_sub(variable, ops.cast(gradient, variable.dtype))
 
+    def finalize_variable_values(self, var_list):
+        super().finalize_variable_values(var_list)
+        if self.use_ema:
+            # On JAX a weight would be its average, the same array: `evaluate`,
+            # which gives a model's arrays away to its steps, would take both.
+            for variable in var_list:
+                variable.assign(ops.copy(variable))
+
     def set_weights(self, weights):
         if self.built and len(weights) > len(self.variables):
             raise ValueError(

@@ -79,6 +79,23 @@ def test_resumed_training_is_bit_equal(arguments, data, tmp_path):
 
 
 @pytest.mark.backends
+def test_evaluation_leaves_the_averages_of_weights(data):
+    model = compiled(make_stack, LocoProp(**OPTIMIZERS["kept_averages"]))
+
+    def state():
+        return [
+            keras.ops.convert_to_numpy(v) for v in model.optimizer.variables
+        ]
+
+    fit(model, data)
+    before = state()
+    model.evaluate(*data, verbose=0)
+    for one, other in zip(before, state(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    fit(model, data)
+
+
+@pytest.mark.backends
 @pytest.mark.parametrize(
     "name",
     [name for name in MODELS if "subclass" not in name],
