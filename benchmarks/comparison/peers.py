@@ -43,8 +43,8 @@ class Peer(NamedTuple):
         unsupported: Dict of names of problems: the reason.
         joined: Dict of the settings that trials recorded before they were
             searched do not name: what they had, the library's defaults.
-        not_carried: Tuple of strings, the settings that have their `start` on
-            the problems without a search of their own.
+        not_carried: Dict of the settings that do not have their best value on
+            the problems without a search of their own, but this one.
         is_ours: Boolean.
     """
 
@@ -57,7 +57,7 @@ class Peer(NamedTuple):
     scheduled: bool = True
     unsupported: Any = {}
     joined: Any = {}
-    not_carried: tuple = ()
+    not_carried: Any = {}
     is_ours: bool = False
 
 
@@ -174,7 +174,7 @@ PEERS = {
         },
         # The best one of a network of dense layers, where Adam has biases only,
         # says nothing about convolutions and embeddings, which it has, too.
-        fields={"not_carried": ("adam_lr_ratio",)},
+        fields={"not_carried": {"adam_lr_ratio": 1.0}},
         momentum=Choice([0.8, 0.9, 0.95, 0.98]),
         weight_decay=_DECAY,
         adam_lr_ratio=span(0.01, 1.0),
@@ -191,11 +191,14 @@ PEERS = {
             "clip_threshold": 1.0,
             "epsilon_1": 1e-30,
         },
-        fields={"joined": {"epsilon_1": 1e-30}},
+        fields={
+            "joined": {"epsilon_1": 1e-30},
+            # With the default, weights become NaN where both an input and a
+            # unit are off for a whole batch: tanh units never are, others are.
+            "not_carried": {"epsilon_1": 1e-16},
+        },
         beta_2_decay=Choice([-0.3, -0.5, -0.8, -1.0]),
         clip_threshold=Choice([1.0, 10.0]),
-        # With the default, weights become NaN where both an input and a unit
-        # are off for a whole batch.
         epsilon_1=Choice([1e-30, 1e-16]),
     ),
     "K-FAC (kfac-jax)": Peer(

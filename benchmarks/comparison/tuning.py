@@ -176,8 +176,7 @@ def _retuned(runner, task, optimizer, so_far):
         base |= {name: base[name] / GRID[0] for name in peer.retuned}
     else:
         base = best_settings(runner.rows(), task.tuned_on, optimizer)
-        base = peer.joined | base
-        base |= {name: peer.start[name] for name in peer.not_carried}
+        base = peer.joined | base | peer.not_carried
     return base | {name: _rounded(base[name] * factor) for name in peer.retuned}
 
 

@@ -34,7 +34,9 @@ def test_searches_begin_with_the_start_and_stay_in_their_space(name):
     assert peer.space.keys() == peer.start.keys()
     assert set(peer.retuned) <= peer.space.keys()
     assert peer.joined.items() <= peer.start.items()
-    assert set(peer.not_carried) <= peer.space.keys()
+    for setting, value in peer.not_carried.items():
+        distribution = peer.space[setting]
+        assert distribution._contains(distribution.to_internal_repr(value))
     assert (peer.make is None) == bool(peer.module)
     assert peer.unsupported.keys() <= TASKS.keys()
     trials = []
@@ -210,7 +212,7 @@ def test_what_is_retuned_is_scaled_alike(runner, monkeypatch):
     peer = PEERS["Adam"]._replace(
         retuned=("learning_rate", "epsilon"),
         joined={"epsilon": 1e-7},
-        not_carried=("beta_1",),
+        not_carried={"beta_1": 0.5},
     )
     other = PEERS["Adam"].start | {"beta_1": 0.7}
     started_there = PEERS["Adam"]._replace(start=other)
@@ -229,6 +231,7 @@ def test_what_is_retuned_is_scaled_alike(runner, monkeypatch):
     tuning.tune(runner, "tiny_classifier", "Adam")
     for factor, asked in zip(GRID, obtained, strict=True):
         assert asked["settings"] == PEERS["Adam"].start | {
+            "beta_1": 0.5,
             "learning_rate": pytest.approx(1e-3 * factor),
             "epsilon": pytest.approx(1e-7 * factor),
         }
