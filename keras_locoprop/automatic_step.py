@@ -41,7 +41,9 @@ class AutomaticStep:
     that: the smaller the batch, the more of the last step is noise. Every 5
     steps damping is adapted to how well the model foretold the loss. A step
     that raises the loss of the very examples that `F` is of is not taken, and
-    damping is multiplied by 4; weight decay and averages of weights go on.
+    damping is multiplied by 4; weight decay and averages of weights go on. As
+    long as it is above its first value, it is divided by 4 where the model is
+    right.
 
     Args:
         floor: Float, the least damping, relative to the mean curvature.
@@ -150,11 +152,18 @@ class AutomaticStep:
                 actual = ops.cast(loss, dtype) - ops.cast(network.loss(), dtype)
             # Of next to nothing the ratio is all rounding.
             ratio = ops.where(decrease > 0, actual / decrease, 0.0)
+            damping = ops.convert_to_tensor(self.damping)
             self.damping.assign(
                 adapted_damping(
-                    ops.convert_to_tensor(self.damping),
+                    damping,
                     ratio,
-                    ADAPTATION_FACTOR,
+                    # What refused steps have raised would take long to fall.
+                    ops.where(
+                        damping > INITIAL_DAMPING,
+                        1.0 / FACTOR_AFTER_HARM,
+                        ADAPTATION_FACTOR,
+                    ),
+                    1.0 / ADAPTATION_FACTOR,
                     self.floor,
                     DAMPING_CEILING,
                 )

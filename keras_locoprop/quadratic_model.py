@@ -74,14 +74,17 @@ def is_harmful(rise, loss):
     return ops.logical_not(rise <= LOSS_ROUNDING * ops.abs(loss))
 
 
-def adapted_damping(damping, reduction_ratio, factor, floor, ceiling):
+def adapted_damping(
+    damping, reduction_ratio, shrinkage, growth, floor, ceiling
+):
     """Levenberg's and Marquardt's rule.
 
     Args:
         damping: Scalar tensor.
         reduction_ratio: Scalar tensor: the actual decrease of the loss over
             that of its model.
-        factor: Float below 1.
+        shrinkage: Scalar tensor or float below 1.
+        growth: Float above 1.
         floor: Scalar tensor or float.
         ceiling: Float.
 
@@ -95,7 +98,7 @@ def adapted_damping(damping, reduction_ratio, factor, floor, ceiling):
     """
     adapted = ops.where(
         reduction_ratio > 0.75,
-        damping * factor,
-        ops.where(reduction_ratio >= 0.25, damping, damping / factor),
+        damping * shrinkage,
+        ops.where(reduction_ratio >= 0.25, damping, damping * growth),
     )
     return ops.clip(adapted, floor, ceiling)

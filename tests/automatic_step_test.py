@@ -12,6 +12,7 @@ from keras import layers
 import keras_locoprop
 from keras_locoprop import LocoProp
 from keras_locoprop.automatic_step import ADAPTATION_FACTOR
+from keras_locoprop.automatic_step import ADAPTATION_PERIOD
 from keras_locoprop.automatic_step import EXAMPLES_FOR_HALF_THE_MOMENTUM
 from keras_locoprop.automatic_step import FACTOR_AFTER_HARM
 from keras_locoprop.automatic_step import INITIAL_DAMPING
@@ -212,6 +213,24 @@ def test_a_quadratic_loss_falls_as_foretold():
         model.train_on_batch(x, y)
     best = least_squares[1].sum() / y.size
     assert model.evaluate(x, y, verbose=0) == pytest.approx(best, rel=1e-4)
+
+
+@pytest.mark.usefixtures("float64")
+def test_damping_that_refused_steps_raised_comes_down_as_fast():
+    model = keras_locoprop.Sequential(
+        [keras.Input((FEATURES,)), layers.Dense(OUTPUTS)]
+    )
+    model.compile(LocoProp("auto"), "mse")
+    model.train_on_batch(*batch(0))
+    raised = INITIAL_DAMPING * FACTOR_AFTER_HARM**2
+    model.optimizer.state.automatic_step.damping.assign(raised)
+    after_looks = [raised / FACTOR_AFTER_HARM, INITIAL_DAMPING]
+    after_looks.append(INITIAL_DAMPING * ADAPTATION_FACTOR)
+    for expected in after_looks:
+        for _ in range(ADAPTATION_PERIOD):
+            model.train_on_batch(*batch(0))
+        damping = float(model.optimizer.state.automatic_step.damping)
+        assert damping == pytest.approx(expected)
 
 
 def test_the_scale_of_the_loss_does_not_matter():
