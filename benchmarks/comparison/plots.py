@@ -53,6 +53,7 @@ def draw(rows, results):
                 and not row["failure"]
                 and row["points"][-1]["train_loss"] is not None
             )
+            runs = of_best_settings(runs)
             if runs:
                 path = results.with_name(
                     f"{results.stem}_{purpose}_{problem}.png"
@@ -136,9 +137,7 @@ def upper_limit(runs):
     Args:
         runs: As `by_curve` returns them.
     """
-    last = {
-        curve: curves(of_one, "epoch")[1][-1] for curve, of_one in runs.items()
-    }
+    last = {curve: _last(of_one) for curve, of_one in runs.items()}
     coloured = [loss for curve, loss in last.items() if curve[0] in COLOURS]
     return max(
         HEADROOM * statistics.median(last.values()),
@@ -166,6 +165,25 @@ def by_curve(rows):
         )
         runs.setdefault(key, []).append(row)
     return runs
+
+
+def of_best_settings(runs):
+    """One curve of each optimizer at each batch size: that of the lowest end.
+
+    Args:
+        runs: As `by_curve` returns them.
+
+    Returns:
+        Likewise.
+    """
+    best = {}
+    for curve in sorted(runs, key=lambda curve: _last(runs[curve])):
+        best.setdefault(curve[:2], curve)
+    return {curve: runs[curve] for curve in best.values()}
+
+
+def _last(of_one):
+    return curves(of_one, "epoch")[1][-1]
 
 
 def _behind(curve):

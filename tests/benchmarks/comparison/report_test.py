@@ -258,6 +258,9 @@ def test_batch_sizes_and_settings_have_curves_of_their_own():
     ]
     by_curve = plots.by_curve(rows)
     assert [len(runs) for runs in by_curve.values()] == [2, 1, 1]
+    best = plots.of_best_settings(by_curve)
+    ends = [runs[0]["points"][-1]["train_loss"] for runs in best.values()]
+    assert sorted(ends) == [60.0, 70.0]
 
 
 def test_every_coloured_curve_ends_within_the_picture():
