@@ -41,9 +41,8 @@ class AutomaticStep:
     that: the smaller the batch, the more of the last step is noise. Every 5
     steps damping is adapted to how well the model foretold the loss. A step
     that raises the loss of the very examples that `F` is of is not taken, and
-    damping is multiplied by 4; weight decay and averages of weights go on. As
-    long as it is above its first value, it is divided by 4 where the model is
-    right.
+    damping is multiplied by 4; weight decay and averages of weights go on. Down
+    to its first value it is divided by 4 where the model is right.
 
     Args:
         floor: Float, the least damping, relative to the mean curvature.
@@ -157,13 +156,8 @@ class AutomaticStep:
                 adapted_damping(
                     damping,
                     ratio,
-                    # What refused steps have raised would take long to fall.
-                    ops.where(
-                        damping > INITIAL_DAMPING,
-                        1.0 / FACTOR_AFTER_HARM,
-                        ADAPTATION_FACTOR,
-                    ),
-                    1.0 / ADAPTATION_FACTOR,
+                    _less(damping),
+                    damping / ADAPTATION_FACTOR,
                     self.floor,
                     DAMPING_CEILING,
                 )
@@ -201,6 +195,16 @@ class AutomaticStep:
             lambda one, other: _dot(one[0], other[1], dtype),
         )
         return curvatures, ops.cast(ops.stop_gradient(value), dtype)
+
+
+def _less(damping):
+    """What damping becomes where the model is right."""
+    less = ADAPTATION_FACTOR * damping
+    # What refused steps have added would take long to fall.
+    back = ops.maximum(
+        damping / FACTOR_AFTER_HARM, ops.minimum(less, INITIAL_DAMPING)
+    )
+    return ops.where(damping > INITIAL_DAMPING, back, less)
 
 
 def _combined(directions, coefficients):

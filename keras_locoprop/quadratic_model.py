@@ -74,23 +74,21 @@ def is_harmful(rise, loss):
     return ops.logical_not(rise <= LOSS_ROUNDING * ops.abs(loss))
 
 
-def adapted_damping(
-    damping, reduction_ratio, shrinkage, growth, floor, ceiling
-):
+def adapted_damping(damping, reduction_ratio, less, more, floor, ceiling):
     """Levenberg's and Marquardt's rule.
 
     Args:
         damping: Scalar tensor.
         reduction_ratio: Scalar tensor: the actual decrease of the loss over
             that of its model.
-        shrinkage: Scalar tensor or float below 1.
-        growth: Float above 1.
+        less: Scalar tensor, a smaller damping.
+        more: Scalar tensor, a larger one.
         floor: Scalar tensor or float.
         ceiling: Float.
 
     Returns:
-        Scalar tensor: smaller where the model is right (above 3/4), larger
-        where it is not (below 1/4, or not a number).
+        Scalar tensor: `less` where the model is right (a ratio above 3/4),
+        `more` where it is not (below 1/4, or not a number).
 
     Reference:
         Martens, Grosse, [Optimizing Neural Networks with Kronecker-factored
@@ -98,7 +96,7 @@ def adapted_damping(
     """
     adapted = ops.where(
         reduction_ratio > 0.75,
-        damping * shrinkage,
-        ops.where(reduction_ratio >= 0.25, damping, damping * growth),
+        less,
+        ops.where(reduction_ratio >= 0.25, damping, more),
     )
     return ops.clip(adapted, floor, ceiling)

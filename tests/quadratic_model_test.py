@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_locoprop.quadratic_model import adapted_damping
 from keras_locoprop.quadratic_model import decrease_of_model
 from keras_locoprop.quadratic_model import is_harmful
 from keras_locoprop.quadratic_model import minimizer
@@ -99,3 +100,18 @@ def test_decrease_is_that_of_the_model():
 )
 def test_a_step_is_harmful_that_raises_the_loss(rise, loss, harmful):
     assert bool(computed(is_harmful, rise, loss)) is harmful
+
+
+@pytest.mark.parametrize(
+    "ratio, expected",
+    [(0.9, 1.0), (0.5, 2.0), (0.1, 4.0), (-3.0, 4.0), (np.nan, 4.0)],
+)
+def test_damping_follows_how_well_the_model_foretold(ratio, expected):
+    less, more, damping = 1.0, 4.0, 2.0
+    assert computed(
+        adapted_damping, damping, ratio, less, more, 0.1, 10.0
+    ) == pytest.approx(expected)
+    bounds = 1.5, 3.0
+    assert computed(
+        adapted_damping, damping, ratio, less, more, *bounds
+    ) == pytest.approx(np.clip(expected, *bounds))

@@ -79,7 +79,7 @@ def test_resumed_training_is_bit_equal(arguments, data, tmp_path):
 
 
 @pytest.mark.backends
-def test_evaluation_leaves_the_averages_of_weights(data):
+def test_evaluation_leaves_the_averages_of_weights(data, tmp_path):
     model = compiled(make_stack, LocoProp(**OPTIMIZERS["kept_averages"]))
 
     def state():
@@ -92,6 +92,7 @@ def test_evaluation_leaves_the_averages_of_weights(data):
     model.evaluate(*data, verbose=0)
     for one, other in zip(before, state(), strict=True):
         np.testing.assert_array_equal(one, other)
+    model.save(tmp_path / "model.keras")
     fit(model, data)
 
 

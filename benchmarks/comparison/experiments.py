@@ -18,9 +18,9 @@ ABLATIONS = "ablations"
 # Whose seconds at equal epochs are the budget of all at equal seconds.
 PACEMAKER = 'LocoProp("auto")'
 HEADLINE_EPOCHS = 100
-# What differs from the tuned settings. The paper's form runs with the paper's,
-# which there are none of for squared losses; the automatic step and K-FAC have
-# no rate that would fall: their weights are averaged over about a hundred steps
+# What differs from the tuned settings. The paper's form runs with the paper's
+# (none are published for squared losses). The automatic step and K-FAC have no
+# rate that would fall: their weights are averaged over about a hundred steps
 # instead.
 _AVERAGED = {"use_ema": True, "ema_momentum": 0.99}
 HEADLINE_OPTIMIZERS = {

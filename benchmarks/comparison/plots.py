@@ -35,6 +35,8 @@ HEADROOM_OF_COLOURED = 1.3
 def draw(rows, results):
     """Draws a picture of each problem's final runs, and of the headline's.
 
+    Of an optimizer that has several settings there, those of the lowest end.
+
     Args:
         rows: List of dicts as `runs.Runner.obtain` returns them.
         results: Path of the file of JSON lines; pictures are beside it.

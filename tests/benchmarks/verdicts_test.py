@@ -133,10 +133,13 @@ VERDICTS = [
     (
         README,
         "with ReLU they are two to six percent ahead,",
-        lambda: all(
-            0.02 < found[AUTO] / found[other] - 1 < 0.065
-            for found in [medians(FINAL, "relu")]
-            for other in (KFAC, "Muon")
+        lambda: (
+            [
+                round(100 * (found[AUTO] / found[other] - 1))
+                for found in [medians(FINAL, "relu")]
+                for other in ("Muon", KFAC)
+            ]
+            == [2, 6]
         ),
     ),
     (

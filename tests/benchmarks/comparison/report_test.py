@@ -258,7 +258,15 @@ def test_batch_sizes_and_settings_have_curves_of_their_own():
     ]
     by_curve = plots.by_curve(rows)
     assert [len(runs) for runs in by_curve.values()] == [2, 1, 1]
-    best = plots.of_best_settings(by_curve)
+
+
+def test_pictures_have_an_optimizers_best_settings_alone():
+    rows = [
+        row("headline", "Adam", [500.0, 90.0]),
+        row("headline", "Adam", [500.0, 70.0], batch_size=500),
+        row("headline", "Adam", [500.0, 60.0], settings={"beta_1": 0.7}),
+    ]
+    best = plots.of_best_settings(plots.by_curve(rows))
     ends = [runs[0]["points"][-1]["train_loss"] for runs in best.values()]
     assert sorted(ends) == [60.0, 70.0]
 
