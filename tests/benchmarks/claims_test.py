@@ -137,17 +137,32 @@ def seconds_of_those_ahead_of_auto(problem):
     )
 
 
+def headlines_on_a_gpu(optimizer):
+    return [
+        row["points"]
+        for row in rows_of("comparison_on_gpu")
+        if row["configuration"]["purpose"] == "headline"
+        and row["configuration"]["optimizer"] == optimizer
+    ]
+
+
 def seconds_to_a_loss_on_a_gpu(target, *optimizers):
-    """Of each optimizer's fastest headline."""
-    found = collections.defaultdict(list)
-    for row in rows_of("comparison_on_gpu"):
-        if row["configuration"]["purpose"] == "headline":
-            found[row["configuration"]["optimizer"]] += [
-                point["seconds"]
-                for point in row["points"]
-                if point["train_loss"] < target
-            ]
-    return [min(found[name]) for name in optimizers]
+    return [
+        min(
+            point["seconds"]
+            for points in headlines_on_a_gpu(name)
+            for point in points
+            if point["train_loss"] < target
+        )
+        for name in optimizers
+    ]
+
+
+def seconds_of_compilation_on_a_gpu(*optimizers):
+    return [
+        min(points[0]["compile_seconds"] for points in headlines_on_a_gpu(name))
+        for name in optimizers
+    ]
 
 
 README, BENCHMARKS = "README.md", "benchmarks/README.md"
@@ -213,7 +228,7 @@ CLAIMS = [
     ),
     (
         README,
-        "six percent ahead, in {:.1f} to {:.1f} times its seconds.",
+        "six percent ahead, in {:.1f} to {:.1f} times its seconds, and the",
         lambda: seconds_of_those_ahead_of_auto("relu"),
     ),
     (
@@ -230,9 +245,13 @@ CLAIMS = [
     ),
     (
         README,
-        'There `"auto"` was below 57 after {:.0f} seconds, `LocoProp()` after '
-        "{:.0f}, Adam after {:.0f}:",
-        lambda: seconds_to_a_loss_on_a_gpu(57, AUTO, OURS, "Adam"),
+        'There `"auto"` was below 57 after {:.0f} seconds of training, '
+        "`LocoProp()` after {:.0f}, Adam after {:.0f}, one run of each; but "
+        "they took {:.0f}, {:.0f} and {:.0f} seconds to compile first:",
+        lambda: (
+            *seconds_to_a_loss_on_a_gpu(57, AUTO, OURS, "Adam"),
+            *seconds_of_compilation_on_a_gpu(AUTO, OURS, "Adam"),
+        ),
     ),
     (
         BENCHMARKS,

@@ -144,6 +144,15 @@ VERDICTS = [
     ),
     (
         README,
+        "the PyTorch port is ahead of `LocoProp()`, in three times its "
+        "seconds.",
+        lambda: (
+            is_ahead(PORT, OURS, FINAL, "relu")
+            and round(times_the_seconds(PORT, OURS, FINAL, "relu")) == 3
+        ),
+    ),
+    (
+        README,
         "After a hundred epochs on MNIST K-FAC's train loss is behind that of "
         '`"auto"`, and its test loss ahead.',
         lambda: (
@@ -199,11 +208,11 @@ VERDICTS = [
     ),
     (
         README,
-        "At equal epochs both went lower than `LocoProp()` on all three "
-        "autoencoders, too, in two to four times its seconds.",
+        "At equal epochs both went lower than `LocoProp()` on the three "
+        "autoencoders above, too, in two to four times its seconds.",
         lambda: all(
             is_ahead(other, OURS, FINAL, problem)
-            and 2 < times_the_seconds(other, OURS, FINAL, problem) < 4.2
+            and 2 <= round(times_the_seconds(other, OURS, FINAL, problem)) <= 4
             for other in (PAPER, SQUARED)
             for problem in ("mnist", "fashion", "relu")
         ),
