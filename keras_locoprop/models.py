@@ -52,11 +52,16 @@ class Model(LocoPropTraining, keras.Model):
     """
 
     def __new__(cls, *args, **kwargs):
-        if keras_private.functional_init_arguments(args, kwargs):
-            cls = _functional_class(cls)
+        if cls is Model and keras_private.functional_init_arguments(
+            args, kwargs
+        ):
+            cls = Functional
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args, **kwargs):
+        # What a subclass is made with says nothing: what it hands on does.
+        if keras_private.functional_init_arguments(args, kwargs):
+            _make_functional(type(self))
         super().__init__(*args, **kwargs)
 
 
@@ -151,17 +156,20 @@ def _make_train_function(model, of_keras, force):
         )
 
 
-def _functional_class(cls):
-    """The class of `cls(inputs, outputs)`, as Keras has it for `keras.Model`.
+def _make_functional(cls):
+    """Makes `cls(inputs, outputs)` possible, as Keras does for `keras.Model`.
 
     A user's own subclass is made a subclass of `Functional` on its first use
-    in this way, as Keras does; `Model` itself stays as it is.
+    in this way; `Model` itself stays as it is.
+
+    Returns:
+        `cls`, or what stands for `Model` among the bases of others.
     """
     if cls is Model:
         return Functional
     if not issubclass(cls, Functional):
         cls.__bases__ = tuple(
-            _functional_class(base) if issubclass(base, Model) else base
+            _make_functional(base) if issubclass(base, Model) else base
             for base in cls.__bases__
         )
     return cls
