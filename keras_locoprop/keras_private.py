@@ -20,7 +20,9 @@ __all__ = [
     "functional_init_arguments",
     "in_stateless_scope",
     "loss_tracker",
+    "loss_arguments",
     "mask_of",
+    "nodes",
     "optimized_variables",
     "plain_optimizer_class",
     "rmsprop_slots",
@@ -53,6 +55,11 @@ def compute_loss(model, **arguments):
     return model._compute_loss(**arguments)
 
 
+def loss_arguments(loss):
+    """What a loss hands on to its function: all of it is in no config."""
+    return loss._fn_kwargs
+
+
 def loss_tracker(model):
     """The metric behind `loss` in the progress bar."""
     return model._loss_tracker
@@ -61,6 +68,18 @@ def loss_tracker(model):
 def mask_of(tensor):
     """The mask that Keras attached to a tensor, if any."""
     return get_keras_mask(tensor)
+
+
+def nodes(model):
+    """The calls that a Functional or Sequential model is made of, in order."""
+    is_sequential = isinstance(model, keras.Sequential)
+    graph = model._functional if is_sequential else model
+    by_depth = getattr(graph, "_nodes_by_depth", {})
+    return [
+        node
+        for depth in sorted(by_depth, reverse=True)
+        for node in by_depth[depth]
+    ]
 
 
 def optimized_variables(optimizer):

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_locoprop import keras_private
+
 _CLASSES_OF_FUNCTIONS = {
     keras.losses.binary_crossentropy: keras.losses.BinaryCrossentropy,
     keras.losses.categorical_crossentropy: (
@@ -37,6 +39,10 @@ def link_of(loss):
         if loss is function:
             return _ACTIVATIONS[of_function], False
     activation = _ACTIVATIONS.get(type(loss))
-    if activation is None or loss.get_config().get("axis", -1) != -1:
+    if activation is None or _axis(loss) != -1:
         return None, False
     return activation, bool(loss.get_config()["from_logits"])
+
+
+def _axis(loss):
+    return keras_private.loss_arguments(loss).get("axis", -1)

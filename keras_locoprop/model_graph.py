@@ -4,9 +4,10 @@ import math
 
 import keras
 
-from keras_locoprop import keras_private
 from keras_locoprop.loss_link import link_of
 from keras_locoprop.observed_graph import observed_graph
+from keras_locoprop.symbolic_graph import first_calls
+from keras_locoprop.symbolic_graph import symbolic_calls
 
 
 class ModelGraph:
@@ -22,12 +23,14 @@ class ModelGraph:
     """
 
     def __init__(self, model):
-        self._followers = {}
-        for layer in keras_private.all_sublayers(model):
-            for tensor in _symbolic(layer, "input"):
-                self._followers.setdefault(id(tensor), []).append(layer)
-        # Their identity is what counts, so that they have to stay alive.
-        self._outputs = _symbolic(model, "outputs")
+        # It has the tensors alive, whose identity is what counts.
+        self._calls = symbolic_calls(model)
+        self._first_calls = first_calls(self._calls)
+        self._takers = {}
+        for call in self._calls:
+            for tensor in call.input_tensors:
+                self._takers.setdefault(id(tensor), []).append(call.operation)
+        self._outputs = getattr(model, "outputs", None) or []
         self._observed = observed_graph(model)
         self._losses = losses_of_outputs(
             model, len(self._outputs) or len(self._observed.output_layers)
@@ -35,19 +38,20 @@ class ModelGraph:
 
     def follower(self, layer):
         """The one layer that takes the first output of `layer`, or `None`."""
-        tensors = _symbolic(layer, "output")
-        if not tensors:
+        if id(layer) not in self._first_calls:
             return self._observed.followers.get(id(layer))
-        followers = [
-            follower
-            for tensor in tensors
-            for follower in self._followers.get(id(tensor), ())
+        takers = [
+            taker
+            for tensor in self._tensors_of(layer)
+            for taker in self._takers.get(id(tensor), ())
         ]
-        return followers[0] if len(followers) == 1 else None
+        if len(takers) == 1 and isinstance(takers[0], keras.Layer):
+            return takers[0]
+        return None
 
     def rows_per_example(self, layer, kind):
         """How many rows of its output an example has; empty if unknown."""
-        for tensor in _symbolic(layer, "output"):
+        for tensor in self._tensors_of(layer):
             units = kind.unit_axes(layer, tensor)
             sizes = [
                 size
@@ -68,7 +72,7 @@ class ModelGraph:
             Sigmoid or softmax if the layer computes the logits of a
             cross-entropy with `from_logits=True`; otherwise `None`.
         """
-        tensors = _symbolic(layer, "output")
+        tensors = self._tensors_of(layer)
         for output, loss in zip(self._outputs, self._losses):
             if any(output is tensor for tensor in tensors):
                 return _activation_inside(loss)
@@ -80,20 +84,17 @@ class ModelGraph:
                     return _activation_inside(loss)
         return None
 
+    def _tensors_of(self, layer):
+        """The symbolic outputs of a layer's first call."""
+        call = self._first_calls.get(id(layer))
+        return [] if call is None else call.output_tensors
+
 
 def is_linear(activation):
     """Whether an activation function, or a layer, passes on what it gets."""
     if type(activation) is keras.layers.Activation:
         activation = activation.activation
     return activation is None or activation is keras.activations.linear
-
-
-def _symbolic(layer, attribute):
-    """The symbolic tensors of a layer's first call, or of a whole model."""
-    try:
-        return keras.tree.flatten(getattr(layer, attribute))
-    except (AttributeError, ValueError):  # Never called symbolically.
-        return []
 
 
 def losses_of_outputs(model, outputs):

@@ -132,6 +132,15 @@ def test_sequential_and_nested_models_show_it():
     assert row.activation.startswith("ReLU (")
 
 
+def test_a_loss_along_another_axis_is_not_of_these_logits():
+    inputs = keras.Input((4, FEATURES))
+    model = keras_locoprop.Model(inputs, dense(CLASSES)(inputs))
+    for axis, activation in ((-1, "softmax (of the loss)"), (1, "linear")):
+        loss = losses.SparseCategoricalCrossentropy(True, axis=axis)
+        model.compile(LocoProp(), loss)
+        assert rows_of(model)["dense"].activation == activation
+
+
 LOGITS = {
     "sigmoid": losses.BinaryCrossentropy(from_logits=True),
     "softmax": losses.CategoricalCrossentropy(from_logits=True),

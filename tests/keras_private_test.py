@@ -80,6 +80,25 @@ def test_loss_tracker():
     assert model.get_metrics_result()["loss"] == 3.0
 
 
+def test_loss_arguments():
+    loss = keras.losses.SparseCategoricalCrossentropy(axis=1)
+    assert keras_private.loss_arguments(loss)["axis"] == 1
+
+
+def test_nodes():
+    model = make_model()
+    calls = keras_private.nodes(model)
+    names = [call.operation.name for call in calls]
+    inner, shallow = model.layers[-2:]
+    assert names[1:] == [inner.name, shallow.name]
+    assert calls[2].input_tensors[0] is calls[1].output_tensors[0]
+    assert calls[2].output_tensors[0] is model.outputs[0]
+    names = [call.operation.name for call in keras_private.nodes(inner)]
+    assert names[1:] == ["deep"]
+    for opaque in (shallow, keras.Sequential([layers.Dense(2)])):
+        assert keras_private.nodes(opaque) == []
+
+
 def test_rmsprop_slots():
     variable = keras.Variable([1.0, 2.0])
     optimizer = keras.optimizers.RMSprop(0.5, rho=0.0, momentum=0.5)
