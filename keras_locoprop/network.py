@@ -10,6 +10,7 @@ from keras_locoprop import keras_private
 from keras_locoprop.model_graph import losses_of_outputs
 from keras_locoprop.output_curvature import output_point
 from keras_locoprop.precision import in_full_precision
+from keras_locoprop.sizes import first_input
 from keras_locoprop.sizes import larger
 from keras_locoprop.sizes import smaller
 from keras_locoprop.tap import recording
@@ -44,7 +45,7 @@ class Network:
     def examples(self):
         """The number of examples, a scalar tensor or an integer."""
         x, _, _ = self._batch
-        return ops.shape(keras.tree.flatten(x)[0])[0]
+        return ops.shape(first_input(x))[0]
 
     def rows_for_curvature(self, scalars=50_000):
         """How many examples the quadratic model needs.

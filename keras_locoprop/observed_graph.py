@@ -6,10 +6,15 @@ from typing import NamedTuple
 
 import keras
 
+from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.layers import layer_kind_of
+from keras_locoprop.symbolic_graph import first_calls
+from keras_locoprop.symbolic_graph import symbolic_calls
 
 _OBSERVED = weakref.WeakKeyDictionary()
+# Models and layers that a call of the whole did not build.
+_NOT_CALLED = weakref.WeakSet()
 
 
 class ObservedGraph(NamedTuple):
@@ -37,23 +42,54 @@ def observed_graph(model):
     return _OBSERVED.get(model) or ObservedGraph({}, [])
 
 
-def needs_observation(model):
-    """Whether a call of the model would tell what its layers do not."""
-    return model not in _OBSERVED and any(
-        layer_kind_of(layer) is not None and not _was_called_symbolically(layer)
+def is_built(model):
+    """Whether all layers of a model are built that a call of it builds."""
+    # A model without a `call`, all of whose work is in its `train_step`, is
+    # never built as a whole.
+    has_call = type(model).call is not keras.Model.call
+    parts = [model] if has_call else []
+    return all(
+        part.built or part in _NOT_CALLED
+        for part in parts + keras_private.all_sublayers(model)
+    )
+
+
+def get_to_know(model, x):
+    """Has a model built, and observed where its layers do not tell enough.
+
+    It is called for that, at its first batch, and what such a call changes in
+    it (moving statistics, counters, seeds) is forgotten.
+
+    Args:
+        model: A `keras.Model`.
+        x: Inputs of it.
+    """
+    if not is_built(model):
+        with backend.unnoticed():
+            keras_private.call_model(model, x, training=False)
+        _NOT_CALLED.update(
+            part
+            for part in (model, *keras_private.all_sublayers(model))
+            if not part.built
+        )
+    if model not in _OBSERVED and _is_opaque(model):
+        with backend.unnoticed():
+            _OBSERVED[model] = _observe(model, x)
+
+
+def _is_opaque(model):
+    known = first_calls(symbolic_calls(model))
+    return any(
+        layer_kind_of(layer) is not None and id(layer) not in known
         for layer in keras_private.all_sublayers(model)
     )
 
 
-def observe(model, x):
-    """Calls a model once, and remembers which layer follows which.
+def _observe(model, x):
+    """Calls a model once, and tells which layer follows which.
 
     Tensors are known by their identity: what is done to them between two layers
     makes another one of them.
-
-    Args:
-        model: A built `keras.Model`.
-        x: Inputs of it.
     """
     calls = []
     layers = keras_private.all_sublayers(model)
@@ -73,7 +109,7 @@ def observe(model, x):
         ]
         if id(call.layer) not in followers:
             followers[id(call.layer)] = takers[0] if len(takers) == 1 else None
-    _OBSERVED[model] = ObservedGraph(
+    return ObservedGraph(
         followers,
         [
             next((id(c.layer) for c in simple if c.outputs[0] is leaf), None)
@@ -109,10 +145,3 @@ def _watching(layer, calls):
             del vars(layer)["call"]
         else:
             vars(layer)["call"] = own_call
-
-
-def _was_called_symbolically(layer):
-    try:
-        return layer.output is not None
-    except (AttributeError, ValueError):
-        return False

@@ -124,6 +124,26 @@ class OptimizerState:
                     f"Received: {len(trained)} trainable weights, "
                     f"{len(local_ids)} of them in local problems."
                 )
+        if self._solvers_built and self.needs_curvature:
+            self._check_frozen_together(set(map(id, trained)))
+
+    def _check_frozen_together(self, trained_ids):
+        """Raises if a part of a closed problem's weights is not trained."""
+        for indices, _ in self.matrices or ():
+            group = [
+                self._weights[i]
+                for i in indices
+                if id(self._weights[i]) in self.solver.weight_ids
+            ]
+            frozen = [w for w in group if id(w) not in trained_ids]
+            if frozen and len(frozen) < len(group):
+                raise ValueError(
+                    "A kernel and its bias must be frozen together where their "
+                    "problem is solved in closed form. Create a new optimizer "
+                    "and compile with it. Received: of "
+                    f"{[weight.path for weight in group]} the model trains all "
+                    f"but {[weight.path for weight in frozen]}."
+                )
 
     def build(self, weights):
         shapes = [list(weight.shape) for weight in weights]

@@ -9,11 +9,12 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.network import Network
-from keras_locoprop.observed_graph import needs_observation
-from keras_locoprop.observed_graph import observe
+from keras_locoprop.observed_graph import get_to_know
+from keras_locoprop.observed_graph import is_built
 from keras_locoprop.optimizer import LocoProp
 from keras_locoprop.plan import check_is_model
 from keras_locoprop.plan import make_plan
+from keras_locoprop.sizes import first_input
 from keras_locoprop.take_step import take_step
 
 
@@ -36,9 +37,10 @@ def prepare_optimizer(model, was_called=False):
         The `plan.Plan`, or `None` if the model is not built yet.
     """
     optimizer = find_locoprop(model.optimizer)
-    backend.check_distribution()
-    if not (was_called or _is_built(model)):
+    backend.check_distribution(model)
+    if not (was_called or is_built(model)):
         return None
+    _check_not_float8(model)
     plan = make_plan(model, optimizer.variant, optimizer.exclude)
     if not plan.local_weights and plan.fallback_weights:
         warnings.warn(
@@ -47,9 +49,10 @@ def prepare_optimizer(model, was_called=False):
             f"`keras_locoprop.coverage(model)`:\n{plan.coverage}",
             stacklevel=2,
         )
-    optimizer.attach(plan)
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    with backend.variable_scope(model):
+        optimizer.attach(plan)
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
     return plan
 
 
@@ -63,12 +66,11 @@ def train_step(model, data):
     Returns:
         Dict of metrics.
     """
+    if find_locoprop(model.optimizer).state.needs_network:
+        _check_loss_of_outputs(model)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     examples = _number_of_examples(x)
-    if not _is_built(model):
-        keras_private.call_model(model, x, training=False)
-    if needs_observation(model):
-        observe(model, x)
+    get_to_know(model, x)
 
     def compute_loss():
         prediction = keras_private.call_model(model, x, training=True)
@@ -202,8 +204,29 @@ def _from_leading_weights(optimizer):
     return contextlib.nullcontext()
 
 
+def _check_loss_of_outputs(model):
+    own_loss = type(model).compute_loss is not keras.Model.compute_loss
+    if model.loss is None and not own_loss:
+        raise ValueError(
+            '`loss` must be given to `compile` with `learning_rate="auto"` or '
+            '`solver="exact"`, which go by its curvature in the outputs of the '
+            "model: losses that layers add have none there. Give a `loss`, or "
+            "take another learning rate. Received: loss=None"
+        )
+
+
+def _check_not_float8(model):
+    for weight in model.trainable_variables:
+        if getattr(weight, "overwrite_with_gradient", False):
+            raise ValueError(
+                "`model` must not train layers that are quantized to float8, "
+                "whose scales have new values in place of gradients. Freeze "
+                f"them, or take another optimizer. Received: {weight.path}"
+            )
+
+
 def _number_of_examples(x):
-    first = next(leaf for leaf in keras.tree.flatten(x) if leaf is not None)
+    first = first_input(x)
     examples = ops.shape(first)[0]
     if isinstance(examples, int) and examples == 0:
         raise ValueError(
@@ -211,12 +234,3 @@ def _number_of_examples(x):
             f"Received: an input of shape {tuple(first.shape)}"
         )
     return examples
-
-
-def _is_built(model):
-    # A model without a `call`, all of whose work is in its `train_step`, is
-    # never built as a whole.
-    has_call = type(model).call is not keras.Model.call
-    return (model.built or not has_call) and all(
-        layer.built for layer in keras_private.all_sublayers(model)
-    )

@@ -138,7 +138,7 @@ def test_subclassing_is_unharmed_by_functional_use(data):
 
 
 def test_devices_are_checked_before_the_first_step(data, monkeypatch):
-    def refuse():
+    def refuse(model):
         raise ValueError("not on these")
 
     monkeypatch.setattr(keras_locoprop.backend, "check_distribution", refuse)

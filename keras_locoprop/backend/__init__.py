@@ -34,6 +34,8 @@ FUNCTIONS = {
         "run_train_step",
         "step_function",
         "train_function",
+        "unnoticed",
+        "variable_scope",
     ),
     "tensors": ("cholesky", "snapshot", "widest_float"),
 }

@@ -115,6 +115,36 @@ def test_jacobian_products_of_an_output_that_moves_with_no_weight():
             np.testing.assert_allclose(product, INPUTS)
 
 
+def test_jacobian_products_through_a_gradient_of_ones_own():
+    weights = make_weights()
+
+    @ops.custom_gradient
+    def reverse(tensor):
+        def of_tensor(*args, upstream=None):
+            return -(args[0] if upstream is None else upstream)
+
+        return tensor, of_tensor
+
+    direction = [ops.convert_to_tensor([1.0, 4.0], "float64"), None]
+    _, _, [products] = backend.jacobian_products(
+        lambda: ([reverse(outputs(weights))], None), weights, [direction]
+    )
+    np.testing.assert_allclose(products[0], -INPUTS * [1.0, 4.0])
+
+
+def test_unnoticed():
+    variable = keras.Variable([2.0])
+    with backend.unnoticed():
+        variable.assign([3.0])
+        np.testing.assert_allclose(ops.convert_to_numpy(variable), [3.0])
+        layer = keras.layers.Dense(1, use_bias=False)
+        layer(np.ones((1, 2)))
+    np.testing.assert_allclose(ops.convert_to_numpy(variable), [2.0])
+    if keras.backend.backend() != "jax":
+        # There models are built before.
+        assert layer.get_weights()[0].shape == (2, 1)
+
+
 def test_pulled_back():
     weight = keras.Variable([2.0, 3.0])
 

@@ -1,10 +1,13 @@
 """What is peculiar to TensorFlow: fused updates, graphs within graphs."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_locoprop
 from keras_locoprop import backend
 
 
@@ -78,11 +81,63 @@ def test_compiled_function_gives_the_same():
     np.testing.assert_allclose(variable, [6.0, 12.0])
 
 
-def test_several_replicas_are_refused(monkeypatch):
-    class Mirrored:
-        num_replicas_in_sync = 2
+def make_model():
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(3, "tanh"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras_locoprop.LocoProp(), "mse")
+    return model
 
-    backend.check_distribution()
-    monkeypatch.setattr(tf.distribute, "get_strategy", Mirrored)
-    with pytest.raises(ValueError, match="one device at a time.*2 replicas"):
-        backend.check_distribution()
+
+class Two(tf.distribute.OneDeviceStrategy):
+    num_replicas_in_sync = 2
+
+
+@pytest.mark.parametrize("within_scope", [True, False])
+@pytest.mark.parametrize(
+    ("strategy", "received"),
+    [
+        (lambda: Two("/cpu:0"), "Two with 2 replicas"),
+        (
+            lambda: tf.distribute.MirroredStrategy(["/cpu:0"]),
+            "MirroredStrategy with 1 replica",
+        ),
+    ],
+    ids=["several_replicas", "synchronized"],
+)
+def test_other_strategies_are_refused(strategy, received, within_scope):
+    scope = strategy().scope
+    with scope():
+        model = make_model()
+    before = model.get_weights()
+    x = np.random.normal(size=(16, 4)).astype("float32")
+    with (
+        scope() if within_scope else contextlib.nullcontext(),
+        pytest.raises(ValueError, match=f"one device at a time.*{received}"),
+    ):
+        model.fit(x, x[:, :1], verbose=0)
+    np.testing.assert_equal(model.get_weights(), before)
+
+
+@pytest.mark.parametrize("within_scope", [True, False])
+def test_a_strategy_of_one_device(within_scope):
+    x = np.random.normal(size=(64, 4)).astype("float32")
+    scope = tf.distribute.OneDeviceStrategy("/cpu:0").scope
+
+    def train(scope_of_model, scope_of_fit):
+        keras.utils.set_random_seed(0)
+        with scope_of_model():
+            model = make_model()
+        with scope_of_fit():
+            model.fit(x, x[:, :1], epochs=3, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    none = contextlib.nullcontext
+    weights = train(scope, scope if within_scope else none)
+    for one, other in zip(weights, train(none, none), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

@@ -27,8 +27,20 @@ def jacobian_products(forward, weights, directions):
 
         points = [values[i] for i in moving]
         tangents = [jnp.asarray(direction[i], values[i].dtype) for i in moving]
-        products.append(jax.jvp(along, (points,), (tangents,))[1])
+        products.append(_derivative(along, points, tangents))
     return outputs, kept, products
+
+
+def _derivative(function, points, tangents):
+    try:
+        return jax.jvp(function, (points,), (tangents,))[1]
+    except TypeError:
+        # A gradient of one's own (`keras.ops.custom_gradient`) has no forward
+        # mode. The product with its transpose has a transpose again.
+        outputs, pull = jax.vjp(function, points)
+        _, pull_back = jax.vjp(pull, [jnp.zeros_like(o) for o in outputs])
+        [products] = pull_back((tangents,))
+        return products
 
 
 def hessian_products(function, points, directions):

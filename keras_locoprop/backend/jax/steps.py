@@ -4,6 +4,7 @@ Keras hands the values of all variables to the step, and takes them back. In
 between they are in a scope, where they are read and assigned as elsewhere.
 """
 
+import contextlib
 import functools
 
 import jax
@@ -179,7 +180,17 @@ def compiled(function):
     return function
 
 
-def check_distribution():
+def unnoticed():
+    return Scope()
+
+
+def variable_scope(model):
+    del model
+    return contextlib.nullcontext()
+
+
+def check_distribution(model):
+    del model
     distribution = keras.distribution.distribution()
     if distribution is not None and not isinstance(
         distribution, keras.distribution.DataParallel

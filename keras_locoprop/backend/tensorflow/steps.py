@@ -1,7 +1,9 @@
 """TensorFlow: the frame of a step."""
 
+import contextlib
 import functools
 
+import keras
 import tensorflow as tf
 from keras import ops
 
@@ -109,15 +111,45 @@ def repeat(function, times, period):
         function(index, index)
 
 
-def check_distribution():
+def unnoticed():
+    """The context of code after which all variables are as before.
+
+    What is created in it stays.
+    """
+    return keras.StatelessScope()
+
+
+def variable_scope(model):
+    """The context in which a model's variables, and an optimizer's, are made.
+
+    Args:
+        model: A `keras.Model`.
+    """
+    strategy = model.distribute_strategy
+    if strategy is tf.distribute.get_strategy():
+        return contextlib.nullcontext()
+    return strategy.scope()
+
+
+def check_distribution(model):
     """Raises if the model is trained on devices that it cannot be trained on.
+
+    Args:
+        model: A `keras.Model`.
 
     Raises:
         ValueError: If so.
     """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1:
+    strategy = model.distribute_strategy
+    # Which Keras's optimizers synchronize even if there is but one replica.
+    synchronized = (
+        tf.distribute.MirroredStrategy,
+        tf.distribute.MultiWorkerMirroredStrategy,
+    )
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1 or isinstance(strategy, synchronized):
         raise ValueError(
-            "`LocoProp` trains on one device at a time. Received: a "
-            f"distribution strategy with {replicas} replicas."
+            "`LocoProp` trains on one device at a time: without a distribution "
+            "strategy, or with `tf.distribute.OneDeviceStrategy`. Received: a "
+            f"{type(strategy).__name__} with {replicas} replicas."
         )
