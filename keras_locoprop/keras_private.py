@@ -18,6 +18,7 @@ __all__ = [
     "compute_loss",
     "direct_sublayers",
     "functional_init_arguments",
+    "graph_outputs",
     "in_stateless_scope",
     "loss_tracker",
     "loss_arguments",
@@ -55,8 +56,14 @@ def compute_loss(model, **arguments):
     return model._compute_loss(**arguments)
 
 
+def graph_outputs(model):
+    """The symbolic outputs of a Functional or Sequential model, in order."""
+    graph = _graph(model)
+    return [] if graph is None else list(graph.outputs)
+
+
 def loss_arguments(loss):
-    """What a loss hands on to its function: all of it is in no config."""
+    """What a loss hands on to its function: not all of it is in a config."""
     return loss._fn_kwargs
 
 
@@ -72,9 +79,8 @@ def mask_of(tensor):
 
 def nodes(model):
     """The calls that a Functional or Sequential model is made of, in order."""
-    is_sequential = isinstance(model, keras.Sequential)
-    graph = model._functional if is_sequential else model
-    by_depth = getattr(graph, "_nodes_by_depth", {})
+    graph = _graph(model)
+    by_depth = {} if graph is None else graph._nodes_by_depth
     return [
         node
         for depth in sorted(by_depth, reverse=True)
@@ -121,3 +127,10 @@ def track_variable(optimizer, variable):
 def variable_index(optimizer, variable):
     """The position of a variable among those an optimizer was built for."""
     return optimizer._get_variable_index(variable)
+
+
+def _graph(model):
+    """The Functional that a model is, or is made of; of others `None`."""
+    if isinstance(model, keras.Sequential):
+        model = model._functional
+    return model if isinstance(model, Functional) else None

@@ -20,11 +20,13 @@ _ACTIVATIONS = {
 }
 
 
-def link_of(loss):
+def link_of(loss, rank=None):
     """Which activation a cross-entropy matches, and whether it applies it.
 
     Args:
         loss: A loss of one output, as `compile` takes it, or `None`.
+        rank: Integer, the number of axes of that output. Defaults to `None`:
+            not known.
 
     Returns:
         Tuple `(activation, from_logits)`: sigmoid or softmax, and whether the
@@ -39,7 +41,8 @@ def link_of(loss):
         if loss is function:
             return _ACTIVATIONS[of_function], False
     activation = _ACTIVATIONS.get(type(loss))
-    if activation is None or _axis(loss) != -1:
+    last_axis = (-1,) if rank is None else (-1, rank - 1)
+    if activation is None or _axis(loss) not in last_axis:
         return None, False
     return activation, bool(loss.get_config()["from_logits"])
 

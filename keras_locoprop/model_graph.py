@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from keras_locoprop import keras_private
 from keras_locoprop.loss_link import link_of
 from keras_locoprop.observed_graph import observed_graph
 from keras_locoprop.symbolic_graph import first_calls
@@ -30,7 +31,7 @@ class ModelGraph:
         for call in self._calls:
             for tensor in call.input_tensors:
                 self._takers.setdefault(id(tensor), []).append(call.operation)
-        self._outputs = getattr(model, "outputs", None) or []
+        self._outputs = keras_private.graph_outputs(model)
         self._observed = observed_graph(model)
         self._losses = losses_of_outputs(
             model, len(self._outputs) or len(self._observed.output_layers)
@@ -75,7 +76,7 @@ class ModelGraph:
         tensors = self._tensors_of(layer)
         for output, loss in zip(self._outputs, self._losses):
             if any(output is tensor for tensor in tensors):
-                return _activation_inside(loss)
+                return _activation_inside(loss, len(output.shape))
         if not self._outputs:
             for layer_id, loss in zip(
                 self._observed.output_layers, self._losses
@@ -129,6 +130,6 @@ def _names_of_outputs(model):
     return getattr(model, "output_names", None) or sorted(model.loss)
 
 
-def _activation_inside(loss):
-    activation, from_logits = link_of(loss)
+def _activation_inside(loss, rank=None):
+    activation, from_logits = link_of(loss, rank)
     return activation if from_logits else None

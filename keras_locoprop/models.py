@@ -6,6 +6,7 @@ import keras
 
 from keras_locoprop import backend
 from keras_locoprop import keras_private
+from keras_locoprop.observed_graph import forget
 from keras_locoprop.plan import check_is_model
 from keras_locoprop.train_step import find_locoprop
 from keras_locoprop.train_step import prepare_optimizer
@@ -144,9 +145,11 @@ def _make_train_function(model, of_keras, force):
     if find_locoprop(model.optimizer) is None:
         of_keras(force)
         return
+    before = model.train_function
+    if before is None:
+        forget(model)
     was_called = model.built and backend.builds_models_first()
     prepare_optimizer(model, was_called)
-    before = model.train_function
     of_keras(force)
     if model.train_function is not before:
         model.train_function = backend.train_function(

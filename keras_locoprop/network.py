@@ -66,7 +66,7 @@ class Network:
             return examples
         sizes = [
             output.shape[1:]
-            for output in getattr(self._model, "outputs", None) or ()
+            for output in keras_private.graph_outputs(self._model)
         ]
         outputs = sum(_product(size) for size in sizes) or 1
         needed = -(-scalars // outputs)

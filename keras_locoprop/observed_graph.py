@@ -13,8 +13,8 @@ from keras_locoprop.symbolic_graph import first_calls
 from keras_locoprop.symbolic_graph import symbolic_calls
 
 _OBSERVED = weakref.WeakKeyDictionary()
-# Models and layers that a call of the whole did not build.
-_NOT_CALLED = weakref.WeakSet()
+# Model: what is not built by calling it.
+_NOT_CALLED = weakref.WeakKeyDictionary()
 
 
 class ObservedGraph(NamedTuple):
@@ -48,8 +48,9 @@ def is_built(model):
     # never built as a whole.
     has_call = type(model).call is not keras.Model.call
     parts = [model] if has_call else []
+    not_called = _NOT_CALLED.get(model, ())
     return all(
-        part.built or part in _NOT_CALLED
+        part.built or part in not_called
         for part in parts + keras_private.all_sublayers(model)
     )
 
@@ -58,23 +59,38 @@ def get_to_know(model, x):
     """Has a model built, and observed where its layers do not tell enough.
 
     It is called for that, at its first batch, and what such a call changes in
-    it (moving statistics, counters, seeds) is forgotten.
+    it (moving statistics, counters, seeds) is as it was; but where the model is
+    built by an eager call, not what that call creates.
 
     Args:
         model: A `keras.Model`.
         x: Inputs of it.
     """
     if not is_built(model):
-        with backend.unnoticed():
-            keras_private.call_model(model, x, training=False)
-        _NOT_CALLED.update(
+        _call_aside(model, lambda: _call(model, x))
+        _NOT_CALLED[model] = weakref.WeakSet(
             part
             for part in (model, *keras_private.all_sublayers(model))
             if not part.built
         )
     if model not in _OBSERVED and _is_opaque(model):
-        with backend.unnoticed():
-            _OBSERVED[model] = _observe(model, x)
+        _OBSERVED[model] = _call_aside(model, lambda: _observe(model, x))
+
+
+def forget(model):
+    """Has a model looked at anew, which may have changed."""
+    for known in (_NOT_CALLED, _OBSERVED):
+        known.pop(model, None)
+
+
+def _call(model, x):
+    return keras_private.call_model(model, x, training=False)
+
+
+def _call_aside(model, function):
+    return backend.call_aside(
+        function, model.non_trainable_variables + model.metrics_variables
+    )
 
 
 def _is_opaque(model):
@@ -96,7 +112,7 @@ def _observe(model, x):
     with contextlib.ExitStack() as stack:
         for layer in layers:
             stack.enter_context(_watching(layer, calls))
-        outputs = keras_private.call_model(model, x, training=False)
+        outputs = _call(model, x)
     simple = [
         call for call in calls if not keras_private.direct_sublayers(call.layer)
     ]

@@ -40,7 +40,7 @@ def output_point(output, loss, records):
         loss: The loss of this output, as `compile` takes it, or `None`.
         records: List of `tap.Record` of the forward pass.
     """
-    link, from_logits = link_of(loss)
+    link, from_logits = link_of(loss, len(output.shape))
     is_softmax = link is keras.activations.softmax
     mask = keras_private.mask_of(output)
     linear = keras.activations.linear

@@ -139,6 +139,9 @@ def test_a_loss_along_another_axis_is_not_of_these_logits():
         loss = losses.SparseCategoricalCrossentropy(True, axis=axis)
         model.compile(LocoProp(), loss)
         assert rows_of(model)["dense"].activation == activation
+    flat = chain(dense(CLASSES))
+    flat.compile(LocoProp(), loss)
+    assert rows_of(flat)["dense"].activation == "softmax (of the loss)"
 
 
 LOGITS = {

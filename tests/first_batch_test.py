@@ -11,6 +11,7 @@ from keras_locoprop import coverage
 
 pytestmark = pytest.mark.backends
 
+BACKEND = keras.backend.backend()
 FEATURES, EXAMPLES, BATCH = 4, 32, 8
 
 
@@ -50,15 +51,85 @@ def of_graph(counting):
     )
 
 
+@pytest.fixture
+def data():
+    x = np.random.normal(size=(EXAMPLES, FEATURES)).astype("float32")
+    return x, x[:, :1]
+
+
 @pytest.mark.parametrize("is_complete", [True, False])
 @pytest.mark.parametrize("make", [of_graph, Subclassed])
 @pytest.mark.parametrize("run_eagerly", [False, True])
-def test_each_step_is_one_call(make, is_complete, run_eagerly):
+def test_each_step_is_one_call(make, is_complete, run_eagerly, data):
     counting = Counting(is_complete)
     model = make(counting)
     model.compile(LocoProp(), "mse", run_eagerly=run_eagerly)
-    x = np.random.normal(size=(EXAMPLES, FEATURES)).astype("float32")
-    model.fit(x, x[:, :1], batch_size=BATCH, epochs=2, verbose=0)
-    assert float(counting.calls) == 2 * EXAMPLES / BATCH
+    model.fit(*data, batch_size=BATCH, epochs=2, verbose=0)
+    is_built_by_a_call = (
+        run_eagerly and make is Subclassed and BACKEND == "tensorflow"
+    )
+    steps = 2 * EXAMPLES / BATCH
+    assert float(counting.calls) == steps + is_built_by_a_call
     rows = {row.layer.split("/")[-1]: row for row in coverage(model)}
     assert rows["inside"].activation == f"ReLU ({counting.activation.name})"
+
+
+@pytest.mark.not_on(
+    "jax", "torch", reason="Keras builds models in a stateless scope there"
+)
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_variables_of_any_kind(run_eagerly, data):
+    """Those of a recurrent layer with a state come with a value."""
+    model = keras_locoprop.Sequential(
+        [layers.Reshape((FEATURES, 1)), layers.LSTM(3, stateful=True)]
+    )
+    model.add(layers.Dense(1))
+    model.compile(LocoProp(), "mse", run_eagerly=run_eagerly)
+    model.fit(*data, batch_size=BATCH, verbose=0)
+
+
+def test_a_call_that_reads_its_losses(data):
+    class Penalized(keras_locoprop.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1, kernel_regularizer="l2")
+            self.penalty = keras.metrics.Mean()
+
+        def call(self, inputs):
+            outputs = self.dense(inputs)
+            self.penalty.update_state(sum(self.dense.losses))
+            return outputs
+
+    model = Penalized()
+    model.compile(LocoProp(), "mse")
+    model.fit(*data, batch_size=BATCH, verbose=0)
+
+
+class Growing(keras_locoprop.Model):
+    """Has a layer that it calls later only, and names one as Keras does."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_deep = False
+        self.first = layers.Dense(FEATURES, "tanh", name="first")
+        self.later = layers.Dense(FEATURES, name="later")
+        self.activation = layers.ReLU(name="relu")
+        self.outputs = layers.Dense(1, name="outputs")
+
+    def call(self, inputs):
+        hidden = self.first(inputs)
+        if self.is_deep:
+            hidden = self.activation(self.later(hidden))
+        return self.outputs(hidden)
+
+
+@pytest.mark.parametrize("rate", [1e-3, "auto"])
+def test_a_model_that_has_changed_is_compiled_anew(rate, data):
+    model = Growing()
+    model.compile(LocoProp(rate), "mse")
+    model.fit(*data, batch_size=BATCH, verbose=0)
+    model.is_deep = True
+    model.compile(LocoProp(rate), "mse")
+    model.fit(*data, batch_size=BATCH, verbose=0)
+    rows = {row.layer: row for row in coverage(model)}
+    assert rows["later"].activation == "ReLU (relu)"

@@ -99,6 +99,19 @@ def test_nodes():
         assert keras_private.nodes(opaque) == []
 
 
+def test_graph_outputs():
+    class OwnOutputs(keras.Model):
+        outputs = 3
+
+    model = make_model()
+    [output] = keras_private.graph_outputs(model)
+    assert output is model.outputs[0]
+    inner = model.layers[-2]
+    assert len(keras_private.graph_outputs(inner)) == 1
+    assert keras_private.graph_outputs(OwnOutputs()) == []
+    assert keras_private.graph_outputs(keras.Sequential()) == []
+
+
 def test_rmsprop_slots():
     variable = keras.Variable([1.0, 2.0])
     optimizer = keras.optimizers.RMSprop(0.5, rho=0.0, momentum=0.5)

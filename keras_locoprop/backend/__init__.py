@@ -26,6 +26,7 @@ FUNCTIONS = {
     ),
     "steps": (
         "builds_models_first",
+        "call_aside",
         "check_distribution",
         "compiled",
         "cond",
@@ -34,7 +35,6 @@ FUNCTIONS = {
         "run_train_step",
         "step_function",
         "train_function",
-        "unnoticed",
         "variable_scope",
     ),
     "tensors": ("cholesky", "snapshot", "widest_float"),

@@ -107,8 +107,14 @@ class Two(tf.distribute.OneDeviceStrategy):
             lambda: tf.distribute.MirroredStrategy(["/cpu:0"]),
             "MirroredStrategy with 1 replica",
         ),
+        (
+            lambda: tf.distribute.experimental.CentralStorageStrategy(
+                ["/cpu:0"], "/cpu:0"
+            ),
+            "CentralStorageStrategy.* with 1 replica",
+        ),
     ],
-    ids=["several_replicas", "synchronized"],
+    ids=["several_replicas", "synchronized", "central"],
 )
 def test_other_strategies_are_refused(strategy, received, within_scope):
     scope = strategy().scope
@@ -141,3 +147,25 @@ def test_a_strategy_of_one_device(within_scope):
     weights = train(scope, scope if within_scope else none)
     for one, other in zip(weights, train(none, none), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_variable_that_keras_does_not_know_is_not_moved_twice():
+    class Counting(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.calls = tf.Variable(0.0, trainable=False)
+            self.dense = keras.layers.Dense(1)
+
+        def build(self, shape):
+            self.dense.build(shape)
+
+        def call(self, inputs):
+            self.calls.assign_add(1.0)
+            return self.dense(inputs)
+
+    counting = Counting()
+    model = keras_locoprop.Sequential([keras.Input((4,)), counting])
+    model.compile(keras_locoprop.LocoProp(), "mse")
+    x = np.random.normal(size=(16, 4)).astype("float32")
+    model.fit(x, x[:, :1], batch_size=4, verbose=0)
+    assert float(counting.calls) == 4

@@ -180,8 +180,10 @@ def compiled(function):
     return function
 
 
-def unnoticed():
-    return Scope()
+def call_aside(function, variables):
+    del variables
+    with Scope():
+        return function()
 
 
 def variable_scope(model):

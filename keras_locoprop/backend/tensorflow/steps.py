@@ -3,9 +3,10 @@
 import contextlib
 import functools
 
-import keras
 import tensorflow as tf
 from keras import ops
+
+from keras_locoprop.backend.tensorflow.tensors import snapshot
 
 
 def run_train_step(step, model, data):
@@ -111,12 +112,29 @@ def repeat(function, times, period):
         function(index, index)
 
 
-def unnoticed():
-    """The context of code after which all variables are as before.
+def call_aside(function, variables):
+    """Calls a function for what it tells, and not for what it changes.
 
-    What is created in it stays.
+    In a graph it is traced in one of its own, which never runs.
+
+    Args:
+        function: Callable without arguments. No tensor of what it returns is
+            used.
+        variables: List of the `keras.Variable`s that it may assign.
+
+    Returns:
+        What it returns.
     """
-    return keras.StatelessScope()
+    if tf.executing_eagerly():
+        before = [snapshot(variable) for variable in variables]
+        result = function()
+        for variable, value in zip(variables, before):
+            variable.assign(value)
+        return result
+    results = []
+    traced = tf.function(lambda: results.append(function()), autograph=False)
+    traced.get_concrete_function()
+    return results[0]
 
 
 def variable_scope(model):
@@ -141,13 +159,16 @@ def check_distribution(model):
         ValueError: If so.
     """
     strategy = model.distribute_strategy
-    # Which Keras's optimizers synchronize even if there is but one replica.
-    synchronized = (
-        tf.distribute.MirroredStrategy,
-        tf.distribute.MultiWorkerMirroredStrategy,
-    )
+    if (
+        strategy is tf.distribute.get_strategy()
+        and not tf.distribute.has_strategy()
+    ):
+        return
     replicas = strategy.num_replicas_in_sync
-    if replicas > 1 or isinstance(strategy, synchronized):
+    # Keras's optimizers synchronize even if others have but one replica.
+    if replicas > 1 or not isinstance(
+        strategy, tf.distribute.OneDeviceStrategy
+    ):
         raise ValueError(
             "`LocoProp` trains on one device at a time: without a distribution "
             "strategy, or with `tf.distribute.OneDeviceStrategy`. Received: a "

@@ -3,8 +3,9 @@
 import contextlib
 import functools
 
-import keras
 import torch
+
+from keras_locoprop.backend.torch.tensors import snapshot
 
 
 @torch.compiler.disable
@@ -50,8 +51,12 @@ def repeat(function, times, period):
         function(index, index)
 
 
-def unnoticed():
-    return keras.StatelessScope()
+def call_aside(function, variables):
+    before = [snapshot(variable) for variable in variables]
+    result = function()
+    for variable, value in zip(variables, before):
+        variable.assign(value)
+    return result
 
 
 def variable_scope(model):
