@@ -1,6 +1,7 @@
 """What stands behind a layer in a model whose `call` is opaque."""
 
 import contextlib
+import functools
 import weakref
 from typing import NamedTuple
 
@@ -67,14 +68,14 @@ def get_to_know(model, x):
         x: Inputs of it.
     """
     if not is_built(model):
-        _call_aside(model, lambda: _call(model, x))
+        _call_aside(model, x, _call)
         _NOT_CALLED[model] = weakref.WeakSet(
             part
             for part in (model, *keras_private.all_sublayers(model))
             if not part.built
         )
     if model not in _OBSERVED and _is_opaque(model):
-        _OBSERVED[model] = _call_aside(model, lambda: _observe(model, x))
+        _OBSERVED[model] = _call_aside(model, x, _observe)
 
 
 def forget(model):
@@ -87,9 +88,11 @@ def _call(model, x):
     return keras_private.call_model(model, x, training=False)
 
 
-def _call_aside(model, function):
+def _call_aside(model, x, function):
     return backend.call_aside(
-        function, model.non_trainable_variables + model.metrics_variables
+        functools.partial(function, model),
+        x,
+        model.non_trainable_variables + model.metrics_variables,
     )
 
 

@@ -137,7 +137,7 @@ LOGITS_OF = {
     "loss", LOGITS_OF, ids=["name", "function", "class", "softmax", "sparse"]
 )
 def test_probabilities_are_looked_at_as_logits(loss):
-    z, y = object(), object()
+    z, y = keras.ops.zeros((2, 3)), keras.ops.ones((2, 3))
     record = Record(None, None, z, False, LOGITS_OF[loss], y)
     point = output_point(y, loss, [record])
     assert point.value is z
@@ -151,6 +151,6 @@ def test_probabilities_are_looked_at_as_logits(loss):
     ids=["squared", "logits", "none"],
 )
 def test_other_outputs_are_looked_at_as_they_are(loss):
-    z, y = object(), object()
+    z, y = keras.ops.zeros((2, 3)), keras.ops.ones((2, 3))
     record = Record(None, None, z, False, keras.activations.sigmoid, y)
     assert output_point(y, loss, [record]).value is y

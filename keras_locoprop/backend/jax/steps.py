@@ -180,10 +180,10 @@ def compiled(function):
     return function
 
 
-def call_aside(function, variables):
+def call_aside(function, inputs, variables):
     del variables
     with Scope():
-        return function()
+        return function(inputs)
 
 
 def variable_scope(model):

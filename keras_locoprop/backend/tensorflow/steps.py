@@ -112,14 +112,14 @@ def repeat(function, times, period):
         function(index, index)
 
 
-def call_aside(function, variables):
+def call_aside(function, inputs, variables):
     """Calls a function for what it tells, and not for what it changes.
 
     In a graph it is traced in one of its own, which never runs.
 
     Args:
-        function: Callable without arguments. No tensor of what it returns is
-            used.
+        function: Callable of the inputs. No tensor of what it returns is used.
+        inputs: Structure of tensors.
         variables: List of the `keras.Variable`s that it may assign.
 
     Returns:
@@ -127,13 +127,18 @@ def call_aside(function, variables):
     """
     if tf.executing_eagerly():
         before = [snapshot(variable) for variable in variables]
-        result = function()
+        result = function(inputs)
         for variable, value in zip(variables, before):
             variable.assign(value)
         return result
     results = []
-    traced = tf.function(lambda: results.append(function()), autograph=False)
-    traced.get_concrete_function()
+
+    @functools.partial(tf.function, autograph=False)
+    def traced(inputs):
+        # Its own: Keras attaches masks to them, which are of this graph.
+        results.append(function(inputs))
+
+    traced.get_concrete_function(inputs)
     return results[0]
 
 

@@ -51,9 +51,9 @@ def repeat(function, times, period):
         function(index, index)
 
 
-def call_aside(function, variables):
+def call_aside(function, inputs, variables):
     before = [snapshot(variable) for variable in variables]
-    result = function()
+    result = function(inputs)
     for variable, value in zip(variables, before):
         variable.assign(value)
     return result
