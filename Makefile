@@ -26,7 +26,8 @@ OLDEST ?= keras==3.11.0 tensorflow-cpu==2.18.0
 # What leans on Keras most, and a core of the rest.
 OLDEST_TESTS ?= tests/keras_private_test.py tests/backend/interface_test.py \
 	tests/models_test.py tests/optimizer_test.py tests/golden_test.py \
-	tests/automatic_step_test.py tests/contract/serialization_test.py
+	tests/automatic_step_test.py tests/contract/serialization_test.py \
+	tests/model_graph_test.py tests/first_batch_test.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-jax test-torch test-oldest test-agreement \
