@@ -51,9 +51,7 @@ def with_a_tail_of_its_own(tmp_path):
     model = keras.Sequential(
         [whole.inputs[0], *whole.layers[:2], layers.Dense(2, name="tail")]
     )
-    assert keras.Model(
-        whole.inputs, layers.Activation("tanh")(whole.outputs[0])
-    )
+    keras.Model(whole.inputs, layers.Activation("tanh")(whole.outputs[0]))
     return model
 
 
