@@ -6,7 +6,7 @@ least that an implementation of the same arithmetic can take.
 """
 
 from keras_locoprop.automatic_step import ADAPTATION_PERIOD
-from keras_locoprop.solvers.row_slices import row_slice
+from keras_locoprop.solvers.example_slices import example_slice
 
 
 def forward_and_backward(kernel_sizes, batch_size):
@@ -50,10 +50,10 @@ def locoprop_step(kernel_sizes, batch_size, inner_steps, inner_batch_size):
     """
     total = forward_and_backward(kernel_sizes, batch_size)
     for step in range(inner_steps):
-        slice_of = row_slice(step, inner_batch_size, inner_steps)
-        _, rows = slice_of(batch_size)
+        slice_of = example_slice(step, inner_batch_size, inner_steps)
+        _, examples = slice_of(batch_size)
         products = 1 if step == 0 else 2
-        total += products * 2 * rows * sum(kernel_sizes)
+        total += products * 2 * examples * sum(kernel_sizes)
     return total
 
 

@@ -97,7 +97,9 @@ class LocalProblem(NamedTuple):
             List of tensors, one for each of `weights`.
         """
         if self.loss_gradients is None:
-            gradients = self.gradients(lambda rows: (0, rows), at_start=True)
+            gradients = self.gradients(
+                lambda examples: (0, examples), at_start=True
+            )
             return [ops.cast(factor, g.dtype) * g for g in gradients]
         gradients = []
         for weight in self.weights:
@@ -109,12 +111,13 @@ class LocalProblem(NamedTuple):
             gradients.append(factor * rate / examples * gradient)
         return gradients
 
-    def gradients(self, row_slice, at_start=False):
+    def gradients(self, example_slice, at_start=False):
         """Computes the gradient of the local loss at the present weights.
 
         Args:
-            row_slice: Callable that maps the number of rows to `(start, size)`,
-                the rows to use. Their gradient is scaled up to stand for all.
+            example_slice: Callable that maps the number of examples to
+                `(start, size)`, those to use. Their gradient is scaled up to
+                stand for all.
             at_start: Boolean. Whether the weights are still those of the
                 forward pass, whose pre-activations then serve as they are.
 
@@ -123,7 +126,7 @@ class LocalProblem(NamedTuple):
         """
         gradients = {}
         for call in self.calls:
-            of_call = self._gradients_of_call(call, row_slice, at_start)
+            of_call = self._gradients_of_call(call, example_slice, at_start)
             for weight, gradient in zip(call.kind.weights(call.layer), of_call):
                 gradients[id(weight)] = (
                     gradients[id(weight)] + gradient
@@ -137,9 +140,9 @@ class LocalProblem(NamedTuple):
             for weight in self.weights
         ]
 
-    def _gradients_of_call(self, call, row_slice, at_start):
+    def _gradients_of_call(self, call, example_slice, at_start):
         total = ops.shape(call.inputs)[0]
-        start, size = row_slice(total)
+        start, size = example_slice(total)
         inputs, activated, gradient, counts = (
             None if tensor is None else tensor[start : start + size]
             for tensor in (

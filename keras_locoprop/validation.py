@@ -5,7 +5,7 @@ import copy
 import keras
 
 from keras_locoprop.layer_patterns import is_list_of_patterns
-from keras_locoprop.solvers import ON_ALL_ROWS
+from keras_locoprop.solvers import WITHOUT_SLICES
 from keras_locoprop.solvers import SOLVERS
 from keras_locoprop.solvers import SQUARED_ONLY
 from keras_locoprop.solvers import WITHOUT_RATE
@@ -39,7 +39,7 @@ def check_arguments(arguments):
             f"takes its place. Received: proximal={arguments['proximal']}"
         )
     size = arguments["inner_batch_size"]
-    if _is_integer(size) and solver in ON_ALL_ROWS:
+    if _is_integer(size) and solver in WITHOUT_SLICES:
         raise ValueError(
             f'`inner_batch_size` must be `None` or "all" with '
             f'`solver="{solver}"`, which takes all examples. Received: '

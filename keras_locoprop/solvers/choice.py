@@ -9,7 +9,7 @@ SOLVERS = ("iterative", "gram", "exact", "conjugate_gradient")
 # They need the squared loss, and it alone.
 SQUARED_ONLY = ("gram", "exact")
 # They have no slices.
-ON_ALL_ROWS = ("gram", "conjugate_gradient")
+WITHOUT_SLICES = ("gram", "conjugate_gradient")
 # What they find is a minimum already; their learning rate multiplies it.
 WITHOUT_RATE = ("exact", "conjugate_gradient")
 

@@ -6,11 +6,11 @@ from keras import ops
 
 from keras_locoprop import backend
 from keras_locoprop import keras_private
+from keras_locoprop.solvers.example_slices import example_slice
+from keras_locoprop.solvers.example_slices import slice_count
 from keras_locoprop.solvers.keras_optimizer import copy_with_rate
 from keras_locoprop.solvers.keras_optimizer import displacements
 from keras_locoprop.solvers.keras_optimizer import without_constraints
-from keras_locoprop.solvers.row_slices import row_slice
-from keras_locoprop.solvers.row_slices import slice_count
 
 
 class IterativeSolver:
@@ -18,7 +18,7 @@ class IterativeSolver:
 
     Step `k = 0 … T-1` applies one step of the inner optimizer, at the rate
     `learning_rate · max(1 - k/T, inner_decay) · factor`, to the gradient of the
-    local loss on that step's slice of the rows, plus `proximal · (W - W_t)`.
+    local loss on that step's slice of the batch, plus `proximal · (W - W_t)`.
     The factor is 1, or, with `learning_rate_scaling="relative"`, Glorot's
     standard deviation of the layer's kernel, `sqrt(2 / (fan_in + fan_out))`.
     The problems do not see each other; the optimizer's slots persist from batch
@@ -28,7 +28,7 @@ class IterativeSolver:
         inner_optimizer: A `keras.optimizers.Optimizer`, used as a template: the
             solver works with a copy.
         inner_steps: Integer `T`.
-        inner_batch_size: Rows per inner step; see `row_slice`.
+        inner_batch_size: Examples per inner step; see `example_slice`.
         inner_decay: Float.
         proximal: Float.
         learning_rate_scaling: `"relative"` or `"absolute"`.
@@ -124,8 +124,10 @@ class IterativeSolver:
         del starts
 
         def source(step):
-            rows = row_slice(step, self.inner_batch_size, self.inner_steps)
-            return problem.gradients(rows, at_start=step == 0)
+            examples = example_slice(
+                step, self.inner_batch_size, self.inner_steps
+            )
+            return problem.gradients(examples, at_start=step == 0)
 
         return source
 
@@ -136,8 +138,8 @@ class IterativeSolver:
         return ops.maximum(decay, self.inner_decay)
 
     def _period(self, problems):
-        """After how many inner steps all problems see the same rows again."""
-        rows = {
+        """After how many inner steps all problems see the same examples."""
+        counts = {
             ops.shape(call.inputs)[0]
             for problem in problems
             for call in problem.calls
@@ -145,7 +147,7 @@ class IterativeSolver:
         return math.lcm(
             *(
                 slice_count(count, self.inner_batch_size, self.inner_steps)
-                for count in rows
+                for count in counts
             )
         )
 
