@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_locoprop import backend
 from keras_locoprop import keras_private
+from keras_locoprop.losses import is_activation_layer
 from keras_locoprop.model_graph import losses_of_outputs
 from keras_locoprop.output_curvature import output_point
 from keras_locoprop.precision import in_full_precision
@@ -14,6 +15,7 @@ from keras_locoprop.sizes import first_input
 from keras_locoprop.sizes import larger
 from keras_locoprop.sizes import smaller
 from keras_locoprop.tap import recording
+from keras_locoprop.watched_calls import watching
 
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
@@ -37,6 +39,9 @@ class Network:
     def __init__(self, model, local_layers, x, y, sample_weight):
         self._model = model
         self._layers = [local.layer for local in local_layers]
+        self._activation_layers = list(
+            filter(is_activation_layer, keras_private.all_sublayers(model))
+        )
         self._batch = (x, y, sample_weight)
         self.sample_weight = sample_weight
         self._at_start = [backend.snapshot(each) for each in self._state()]
@@ -92,12 +97,15 @@ class Network:
         state = self._state()
         before = [backend.snapshot(variable) for variable in state]
         _restore(state, self._at_start)
-        with recording(self._layers) as records:
+        with (
+            recording(self._layers) as records,
+            watching(self._activation_layers) as activation_calls,
+        ):
             outputs = keras_private.call_model(self._model, x, training=True)
         leaves = keras.tree.flatten(outputs)
         losses = losses_of_outputs(self._model, len(leaves))
         points = [
-            output_point(leaf, loss, records)
+            output_point(leaf, loss, records, activation_calls)
             for leaf, loss in zip(leaves, losses)
         ]
         points = [

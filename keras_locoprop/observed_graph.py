@@ -10,8 +10,10 @@ import keras
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.layers import layer_kind_of
+from keras_locoprop.losses import is_activation_layer
 from keras_locoprop.symbolic_graph import first_calls
 from keras_locoprop.symbolic_graph import symbolic_calls
+from keras_locoprop.watched_calls import watching
 
 _OBSERVED = weakref.WeakKeyDictionary()
 # Model: what is not built by calling it.
@@ -30,12 +32,6 @@ class ObservedGraph(NamedTuple):
 
     followers: dict
     output_layers: list
-
-
-class _Call(NamedTuple):
-    layer: keras.Layer
-    inputs: list
-    outputs: list
 
 
 def observed_graph(model):
@@ -68,7 +64,11 @@ def get_to_know(model, x):
         x: Inputs of it.
     """
     if not is_built(model):
-        _call_aside(model, x, _call)
+        # What belongs to training alone, as an auxiliary head, is not built by
+        # the first of the two.
+        for training in (False, True):
+            if not is_built(model):
+                _call_aside(model, x, functools.partial(_call, training))
         _NOT_CALLED[model] = weakref.WeakSet(
             part
             for part in (model, *keras_private.all_sublayers(model))
@@ -84,8 +84,8 @@ def forget(model):
         known.pop(model, None)
 
 
-def _call(model, x):
-    return keras_private.call_model(model, x, training=False)
+def _call(training, model, x):
+    return keras_private.call_model(model, x, training)
 
 
 def _call_aside(model, x, function):
@@ -110,12 +110,9 @@ def _observe(model, x):
     Tensors are known by their identity: what is done to them between two layers
     makes another one of them.
     """
-    calls = []
     layers = keras_private.all_sublayers(model)
-    with contextlib.ExitStack() as stack:
-        for layer in layers:
-            stack.enter_context(_watching(layer, calls))
-        outputs = _call(model, x)
+    with watching(layers) as calls, _without_casts(layers):
+        outputs = _call(True, model, x)
     simple = [
         call for call in calls if not keras_private.direct_sublayers(call.layer)
     ]
@@ -138,29 +135,21 @@ def _observe(model, x):
 
 
 @contextlib.contextmanager
-def _watching(layer, calls):
-    """Within it, calls of the layer are added to `calls`.
+def _without_casts(layers):
+    """Within it, activation layers take what comes, in whatever precision.
 
-    As in `tap.recording`, its `call` is shadowed on the instance.
+    In another one than theirs they would be given another tensor. Those with
+    weights need theirs.
     """
-    own_call, call = vars(layer).get("call"), layer.call
-
-    def watched_call(*args, **kwargs):
-        outputs = call(*args, **kwargs)
-        calls.append(
-            _Call(
-                layer,
-                keras.tree.flatten((args, kwargs)),
-                keras.tree.flatten(outputs) or [None],
-            )
-        )
-        return outputs
-
-    vars(layer)["call"] = watched_call
+    casting = [
+        layer
+        for layer in layers
+        if is_activation_layer(layer) and layer.autocast and not layer.weights
+    ]
+    for layer in casting:
+        layer.autocast = False
     try:
         yield
     finally:
-        if own_call is None:
-            del vars(layer)["call"]
-        else:
-            vars(layer)["call"] = own_call
+        for layer in casting:
+            layer.autocast = True

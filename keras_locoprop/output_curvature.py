@@ -9,6 +9,7 @@ from keras import ops
 from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.loss_link import link_of
+from keras_locoprop.losses import function_of
 
 
 class OutputPoint(NamedTuple):
@@ -32,13 +33,15 @@ class OutputPoint(NamedTuple):
     mask: Any = None
 
 
-def output_point(output, loss, records):
+def output_point(output, loss, records, activation_calls=()):
     """Chooses the `OutputPoint` of an output.
 
     Args:
         output: Tensor, as the model returned it.
         loss: The loss of this output, as `compile` takes it, or `None`.
         records: List of `tap.Record` of the forward pass.
+        activation_calls: List of `watched_calls.WatchedCall`: those of the
+            activation layers. Defaults to none.
     """
     link, from_logits = link_of(loss, len(output.shape))
     is_softmax = link is keras.activations.softmax
@@ -46,8 +49,19 @@ def output_point(output, loss, records):
     linear = keras.activations.linear
     if link is None or from_logits:
         return OutputPoint(output, linear, is_softmax, mask)
+    probabilities = output
+    for layer, (inputs, *others), outputs in reversed(activation_calls):
+        # Another argument is a mask, which changes what comes out.
+        if outputs[0] is not probabilities or any(
+            other is not None for other in others
+        ):
+            continue
+        if function_of(layer) is link:
+            return OutputPoint(inputs, link, is_softmax, mask)
+        if function_of(layer) is linear:
+            probabilities = inputs
     for record in records:
-        if record.outputs is output and record.activation is link:
+        if record.outputs is probabilities and record.activation is link:
             return OutputPoint(record.preactivation, link, is_softmax, mask)
     return OutputPoint(output, linear, False, mask)
 

@@ -88,6 +88,76 @@ def test_variables_of_any_kind(run_eagerly, data):
     model.fit(*data, batch_size=BATCH, verbose=0)
 
 
+@pytest.mark.not_on(
+    "jax", "torch", reason="Keras builds models without `training` there"
+)
+@pytest.mark.parametrize("rate", [1e-3, "auto"])
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_a_layer_that_is_called_in_training_alone(run_eagerly, rate, data):
+    class WithAuxiliaryHead(keras_locoprop.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = layers.Dense(FEATURES, "tanh")
+            self.auxiliary, self.head = layers.Dense(1), layers.Dense(1)
+
+        def call(self, inputs, training=False):
+            hidden = self.hidden(inputs)
+            if training:
+                error = self.auxiliary(hidden) - inputs[:, :1]
+                self.add_loss(keras.ops.mean(keras.ops.square(error)))
+            return self.head(hidden)
+
+    model = WithAuxiliaryHead()
+    model.compile(LocoProp(rate), "mse", run_eagerly=run_eagerly)
+    model.fit(*data, batch_size=BATCH, verbose=0)
+    before = keras.ops.convert_to_numpy(model.auxiliary.kernel)
+    model.fit(*data, batch_size=BATCH, verbose=0)
+    assert np.all(keras.ops.convert_to_numpy(model.auxiliary.kernel) != before)
+
+
+@pytest.mark.not_on(
+    "jax", "torch", reason="Keras builds models without `training` there"
+)
+def test_the_outputs_are_those_in_training(data):
+    class WithAuxiliaryOutput(keras_locoprop.Model):
+        def __init__(self):
+            super().__init__()
+            self.auxiliary = layers.Dense(3, name="auxiliary")
+            self.head = layers.Dense(3, name="head")
+
+        def call(self, inputs, training=False):
+            main = self.head(inputs)
+            return [main, self.auxiliary(inputs)] if training else main
+
+    x, _ = data
+    model = WithAuxiliaryOutput()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(LocoProp(), [loss, loss])
+    model.fit(x, [np.zeros(EXAMPLES), np.ones(EXAMPLES)], verbose=0)
+    assert {row.activation for row in coverage(model)} == {
+        "softmax (of the loss)"
+    }
+
+
+def test_an_activation_layer_in_another_precision(data):
+    class InTwoPrecisions(keras_locoprop.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3, dtype="mixed_bfloat16")
+            self.activation = layers.Activation("softmax", name="last")
+
+        def call(self, inputs):
+            return self.activation(self.dense(inputs))
+
+    x, _ = data
+    model = InTwoPrecisions()
+    model.compile(LocoProp(), "sparse_categorical_crossentropy")
+    model.fit(x, np.zeros(EXAMPLES), verbose=0)
+    [row] = coverage(model)
+    assert row.activation == "softmax (last)"
+    assert keras.backend.standardize_dtype(model(x).dtype) == "float32"
+
+
 def test_a_call_that_reads_its_losses(data):
     class Penalized(keras_locoprop.Model):
         def __init__(self):

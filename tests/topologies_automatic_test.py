@@ -27,6 +27,50 @@ def test_it_lowers_the_loss(name):
     assert int(model.optimizer.skipped_steps) == 0
 
 
+# What a model may end with in place of a layer with its activation.
+ENDS = {
+    "layer": lambda activation: [
+        keras.layers.Dense(3),
+        keras.layers.Activation(activation),
+    ],
+    "softmax": lambda _: [keras.layers.Dense(3), keras.layers.Softmax()],
+    "identity": lambda activation: [
+        keras.layers.Dense(3, activation),
+        keras.layers.Activation("linear"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("end", "activation", "loss"),
+    [
+        ("layer", "softmax", "sparse_categorical_crossentropy"),
+        ("softmax", "softmax", "sparse_categorical_crossentropy"),
+        ("identity", "softmax", "sparse_categorical_crossentropy"),
+        ("layer", "sigmoid", "binary_crossentropy"),
+    ],
+)
+def test_the_last_activation_is_one_wherever_it_stands(end, activation, loss):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(64, 4)).astype("float32")
+    y = {
+        "softmax": generator.integers(3, size=64),
+        "sigmoid": generator.uniform(size=(64, 3)).astype("float32"),
+    }[activation]
+
+    def trained(end):
+        keras.utils.set_random_seed(3)
+        first = [keras.Input((4,)), keras.layers.Dense(8, "tanh")]
+        model = keras_locoprop.Sequential(first + end(activation))
+        model.compile(LocoProp("auto"), loss)
+        model.fit(x, y, batch_size=32, epochs=3, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    expected = trained(lambda activation: [keras.layers.Dense(3, activation)])
+    for one, other in zip(trained(ENDS[end]), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
 def test_an_output_that_depends_on_no_weight():
     inputs = keras.Input((4,))
     outputs = [keras.layers.Dense(2)(inputs), keras.layers.Identity()(inputs)]

@@ -17,6 +17,13 @@ def rectifier_potential(z, negative_slope=0.0, max_value=None):
     return potential + 0.5 * negative_slope * ops.square(z - positive)
 
 
+def function_of(layer):
+    """The activation function that a layer is, or `None` if there is none."""
+    if type(layer) is keras.layers.Softmax and layer.axis == -1:
+        return keras.activations.softmax
+    return getattr(layer, "activation", None)
+
+
 def of_activation(layer):
     return matching_loss_of(layer.activation)
 
