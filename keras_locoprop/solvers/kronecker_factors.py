@@ -17,6 +17,9 @@ class KroneckerFactors:
     - `S`, made of `E[ĝᵀ ĝ]`, the gradients at its outputs: the whole matrix
       (`"full"`), its diagonal (`"unit"`), or one number.
 
+    One of the two is a mean over rows, the other one a sum over those of an
+    example: that is `S`, but without output scaling `C`.
+
     Args:
         weights: List of `keras.Variable`s: the kernel, and the bias if any.
         shape: Tuple `(inputs, units)`: that of the kernel as a matrix.
@@ -78,14 +81,20 @@ class KroneckerFactors:
         counts = ops.cast(counts, dtype)
         inputs, gradients = inputs * counts, gradients * counts
         rows = ops.maximum(ops.sum(counts), 1.0)
-        gram = ops.matmul(ops.transpose(inputs), inputs) / rows
+        examples = ops.cast(examples, dtype)
+        # The curvature sums the rows of an example. The local problem, in which
+        # there is no other factor, has that sum in `C`.
+        per_input, per_output = rows, examples
+        if self._output_scaling is None:
+            per_input, per_output = examples, rows
+        gram = ops.matmul(ops.transpose(inputs), inputs) / per_input
         if self._output_scaling == "full":
             moment = ops.matmul(ops.transpose(gradients), gradients)
         else:
             moment = ops.sum(ops.square(gradients), axis=0)
         if self._output_scaling is None:
             moment = ops.mean(moment)
-        moment = moment / ops.cast(examples, dtype)
+        moment = moment / per_output
         decay = ops.convert_to_tensor(decay, dtype)
         for average, new in (
             (self.inputs_moment, gram),

@@ -26,13 +26,12 @@ def batch(generator):
     return inputs, gradients
 
 
-def moments(inputs, gradients, has_bias):
+def moments(inputs, gradients, has_bias, output_scaling):
+    """Means over rows of the one, over examples of the other."""
     if has_bias:
         inputs = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
-    return (
-        inputs.T @ inputs / len(inputs),
-        gradients.T @ gradients / EXAMPLES,
-    )
+    counts = (EXAMPLES, ROWS) if output_scaling is None else (ROWS, EXAMPLES)
+    return inputs.T @ inputs / counts[0], gradients.T @ gradients / counts[1]
 
 
 def dense_solution(c, s, gradient, output_scaling, damping, size):
@@ -63,7 +62,7 @@ def test_solution_is_that_of_the_dense_system(output_scaling, has_bias):
         factors.average(
             [(inputs, gradients, np.ones((ROWS, 1)), EXAMPLES)], decay
         )
-        of_batch = moments(inputs, gradients, has_bias)
+        of_batch = moments(inputs, gradients, has_bias, output_scaling)
         c = decay * c + (1 - decay) * of_batch[0]
         s = decay * s + (1 - decay) * of_batch[1]
         weight = decay * weight + (1 - decay)
