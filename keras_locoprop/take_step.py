@@ -46,9 +46,11 @@ def take_step(
     averaged_weights = optimizer.state.averaged_weights
     state = model.non_trainable_variables + optimizer.solver_variables
     before = [backend.snapshot(variable) for variable in state]
+    missed = []
 
     def forward():
-        with recording(local.layer for local in plan.local_layers) as records:
+        layers = (local.layer for local in plan.local_layers)
+        with recording(layers, missed) as records:
             loss, outputs = compute_loss()
         return (
             model.optimizer.scale_loss(loss),
@@ -65,7 +67,8 @@ def take_step(
         weight_gradients[: len(plan.fallback_weights)],
         weight_gradients[len(plan.fallback_weights) :],
     )
-    _check_records(plan, records, record_gradients, local_gradients)
+    _check_gradients(weight_gradients)
+    _check_records(plan, records, record_gradients, local_gradients, missed)
     loss_scale = model.optimizer.scale_loss(ops.ones(()))
     scales_loss = (
         model.optimizer is not optimizer
@@ -167,7 +170,17 @@ def _automatic_displacements(
     )
 
 
-def _check_records(plan, records, record_gradients, local_gradients):
+def _check_gradients(gradients):
+    if gradients and all(gradient is None for gradient in gradients):
+        raise ValueError(
+            "`loss` must depend on the weights by operations that have a "
+            "gradient, which comparisons, `argmax` and casts to integers have "
+            "not. Received: a loss without a gradient for any of the "
+            f"{len(gradients)} weights that are trained"
+        )
+
+
+def _check_records(plan, records, record_gradients, local_gradients, missed):
     """Raises if a local problem is missing for a weight that should have one.
 
     The gradients of the weights themselves serve no other purpose: in a graph
@@ -187,7 +200,8 @@ def _check_records(plan, records, record_gradients, local_gradients):
     }
     for local in plan.local_layers:
         weights = trainable_weights(local.kind, local.layer)
-        if (moving - reached).isdisjoint(map(id, weights)):
+        is_missed = any(layer is local.layer for layer in missed)
+        if (moving - reached).isdisjoint(map(id, weights)) and not is_missed:
             continue
         raise ValueError(
             "`exclude` must name layers that are called where their inputs "

@@ -35,6 +35,7 @@ class Record(NamedTuple):
 
 class _Sink(threading.local):
     records = None
+    missed = None
     trace = None
 
 
@@ -45,7 +46,7 @@ _installation_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def recording(layers):
+def recording(layers, missed=None):
     """Records every call of `layers` within the context, in order of calls.
 
     While the context is open, each layer's `call` is shadowed by a wrapper on
@@ -59,19 +60,22 @@ def recording(layers):
 
     Args:
         layers: Iterable of layers that have a `LayerKind`.
+        missed: List to which the layers of such calls are added. Defaults to
+            `None`.
 
     Yields:
         The list of `Record`s, filled as the layers are called.
     """
-    records, outer = [], (_sink.records, _sink.trace)
+    records, outer = [], (_sink.records, _sink.missed, _sink.trace)
     layers = list(layers)
     for layer in layers:
         _install(layer)
     _sink.records, _sink.trace = records, backend.current_trace()
+    _sink.missed = [] if missed is None else missed
     try:
         yield records
     finally:
-        _sink.records, _sink.trace = outer
+        _sink.records, _sink.missed, _sink.trace = outer
         for layer in layers:
             _remove(layer)
 
@@ -102,7 +106,10 @@ def _tapped(layer, call):
     kind = layer_kind_of(layer)
 
     def tapped_call(*args, **kwargs):
-        if _sink.records is None or backend.current_trace() != _sink.trace:
+        if _sink.records is None:
+            return call(*args, **kwargs)
+        if backend.current_trace() != _sink.trace:
+            _sink.missed.append(layer)
             return call(*args, **kwargs)
         preactivation = backend.probe(
             kind.forward(layer, call, *args, **kwargs)

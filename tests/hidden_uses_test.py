@@ -38,6 +38,16 @@ class InCondition(Block):
         )
 
 
+class OnceMoreInCondition(Block):
+    def call(self, inputs):
+        hidden = self.dense(inputs)
+        return ops.cond(
+            ops.sum(hidden) > -1e9,
+            lambda: self.dense(hidden),
+            lambda: hidden,
+        )
+
+
 class InOwnGraph(Block):
     def call(self, inputs):
         return compiled(lambda inputs: self.dense(inputs))(inputs)
@@ -53,7 +63,9 @@ def compiled(function):
     return tf.function(function)
 
 
-blocks = pytest.mark.parametrize("block", [InCondition, InOwnGraph])
+blocks = pytest.mark.parametrize(
+    "block", [InCondition, OnceMoreInCondition, InOwnGraph]
+)
 elsewhere_than_on_torch = pytest.mark.not_on(
     "torch", reason="it runs conditions as they are written"
 )
@@ -142,6 +154,20 @@ def test_a_layer_that_is_never_called_does_no_harm(x):
     model.compile(optimizer=LocoProp(), loss="mse")
     losses = model.fit(x, 0 * x, epochs=3, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.not_on("jax", reason="gradients are zeros there")
+def test_a_loss_without_a_gradient_gets_an_error(x):
+    def errors(y, outputs):
+        return ops.cast(ops.argmax(outputs, -1) != ops.argmax(y, -1), "float32")
+
+    model = keras_locoprop.Sequential([keras.Input((FEATURES,))])
+    model.add(layers.Dense(3))
+    model.compile(optimizer=LocoProp(), loss=errors)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="`loss` must depend on .* of the 2 w"):
+        model.fit(x, x[:, :3], verbose=0)
+    np.testing.assert_equal(model.get_weights(), before)
 
 
 def test_nested_time_distributed_layers(x):
