@@ -143,6 +143,7 @@ def prepare(model):
 
 def _make_train_function(model, of_keras, force):
     if find_locoprop(model.optimizer) is None:
+        _check_not_among_others(model.optimizer)
         of_keras(force)
         return
     before = model.train_function
@@ -156,6 +157,17 @@ def _make_train_function(model, of_keras, force):
             model,
             model.train_function,
             find_locoprop(model.optimizer).state.averaged_weights,
+        )
+
+
+def _check_not_among_others(optimizer):
+    """Raises if `LocoProp` is one of the optimizers in a `MultiOptimizer`."""
+    others = getattr(optimizer, "optimizers", ())
+    if any(find_locoprop(other) is not None for other in others):
+        raise ValueError(
+            "`optimizer` must be `LocoProp` itself: its `exclude` gives layers "
+            "to its `fallback_optimizer`. Received: "
+            f"optimizer={optimizer}, with `LocoProp` in it"
         )
 
 

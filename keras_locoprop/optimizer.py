@@ -16,6 +16,7 @@ from keras_locoprop.configuration import resolve_defaults
 from keras_locoprop.optimizer_state import make_state
 from keras_locoprop.precision import full_precision
 from keras_locoprop.solvers import WITHOUT_RATE
+from keras_locoprop.validation import WRAPPERS
 from keras_locoprop.validation import check_arguments
 from keras_locoprop.validation import check_automatic
 from keras_locoprop.validation import resolve_optimizer
@@ -143,9 +144,9 @@ class LocoProp(keras.optimizers.Optimizer):
             `ema_overwrite_frequency`, `loss_scale_factor`,
             `gradient_accumulation_steps`, `name`. What acts on gradients in a
             built-in optimizer, as clipping and accumulation, acts on the
-            displacement of each weight over a step. A step of `weight_decay`
-            is multiplied by `learning_rate`, as ever: by 1 with `"auto"` and
-            solvers without a rate.
+            displacement of each weight over a step, and does not go with
+            `"auto"`. A step of `weight_decay` is multiplied by `learning_rate`,
+            as ever: by 1 with `"auto"` and solvers without a rate.
 
     Attributes:
         skipped_steps: `keras.Variable`, the number of batches whose loss or
@@ -223,7 +224,7 @@ class LocoProp(keras.optimizers.Optimizer):
             "weight_averaging": weight_averaging,
         }
         check_arguments(own_arguments)
-        unusable = (LocoProp, keras.optimizers.LossScaleOptimizer)
+        unusable = (LocoProp, *WRAPPERS)
         inner = resolve_optimizer(
             "inner_optimizer",
             inner_optimizer or default_inner_optimizer(),

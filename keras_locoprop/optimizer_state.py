@@ -118,11 +118,12 @@ class OptimizerState:
         for weight in trained:
             if known.get(id(weight)) != (id(weight) in local_ids):
                 raise ValueError(
-                    f"This `LocoProp` was built for another model, or before "
-                    f"{weight.path} changed between local problem and "
-                    "fallback. Create a new optimizer and compile with it. "
-                    f"Received: {len(trained)} trainable weights, "
-                    f"{len(local_ids)} of them in local problems."
+                    "`optimizer` must be new where a model trains other "
+                    "weights than the one that it was built for, or a weight "
+                    "that was frozen then, or one that has changed between "
+                    "local problem and fallback. Create a new `LocoProp` and "
+                    f"compile with it. Received: {weight.path} is such a "
+                    f"weight, of {len(trained)}."
                 )
         if self._solvers_built and self.needs_curvature:
             self._check_frozen_together(set(map(id, trained)))
@@ -138,9 +139,10 @@ class OptimizerState:
             frozen = [w for w in group if id(w) not in trained_ids]
             if frozen and len(frozen) < len(group):
                 raise ValueError(
-                    "A kernel and its bias must be frozen together where their "
-                    "problem is solved in closed form. Create a new optimizer "
-                    "and compile with it. Received: of "
+                    "`trainable` must be the same for a kernel and its bias "
+                    "where their problem is solved in closed form. Freeze or "
+                    "train both, or create a new `LocoProp` and compile with "
+                    "it. Received: of "
                     f"{[weight.path for weight in group]} the model trains all "
                     f"but {[weight.path for weight in frozen]}."
                 )

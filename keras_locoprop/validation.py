@@ -5,10 +5,10 @@ import copy
 import keras
 
 from keras_locoprop.layer_patterns import is_list_of_patterns
-from keras_locoprop.solvers import WITHOUT_SLICES
 from keras_locoprop.solvers import SOLVERS
 from keras_locoprop.solvers import SQUARED_ONLY
 from keras_locoprop.solvers import WITHOUT_RATE
+from keras_locoprop.solvers import WITHOUT_SLICES
 
 VARIANTS = ("matching", "squared")
 SCALINGS = ("relative", "absolute")
@@ -62,6 +62,21 @@ def check_automatic(keras_arguments):
             '`learning_rate="auto"`, which looks at the loss after each step. '
             f"Received: gradient_accumulation_steps={steps}"
         )
+    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
+        if keras_arguments.get(name):
+            raise ValueError(
+                f'`{name}` must not be set with `learning_rate="auto"`, which '
+                "goes by what its steps, as they are, do to the loss. "
+                f"Received: {name}={keras_arguments[name]}"
+            )
+
+
+# Optimizers that hand their work to others; Keras 3.15 has the second one.
+WRAPPERS = tuple(
+    getattr(keras.optimizers, name)
+    for name in ("LossScaleOptimizer", "MultiOptimizer")
+    if hasattr(keras.optimizers, name)
+)
 
 
 def resolve_optimizer(argument, identifier, unusable):
@@ -78,7 +93,7 @@ def resolve_optimizer(argument, identifier, unusable):
     """
     rule = (
         f"`{argument}` must be a Keras optimizer, its configuration or its "
-        f"name, other than LocoProp or a loss-scaling optimizer. "
+        "name, other than LocoProp or one that wraps others. "
         f"Received: {argument}={identifier}"
     )
     try:

@@ -54,18 +54,49 @@ def test_out_of_range(argument, value):
     assert f"Received: {argument}=" in str(error.value)
 
 
+def several(*optimizers):
+    """An optimizer that hands each weight to one of others."""
+    if not hasattr(keras.optimizers, "MultiOptimizer"):
+        pytest.skip("this Keras has no MultiOptimizer")
+    default, *others = optimizers or [keras.optimizers.SGD()]
+    by_path = keras.optimizers.OptimizerMap(default)
+    for optimizer in others:
+        by_path[optimizer.name] = optimizer
+    return keras.optimizers.MultiOptimizer(by_path)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_it_is_not_one_of_several(run_eagerly):
+    model = Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    optimizer = several(keras.optimizers.SGD(), LocoProp())
+    model.compile(optimizer, "mse", run_eagerly=run_eagerly)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="`optimizer` must be `LocoProp` its"):
+        model.fit(np.ones((4, 2)), np.ones((4, 3)), verbose=0)
+    np.testing.assert_equal(model.get_weights(), before)
+
+
 @pytest.mark.parametrize("argument", ["inner_optimizer", "fallback_optimizer"])
 @pytest.mark.parametrize(
     "make",
     [
         LocoProp,
         lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
+        several,
         lambda: keras.optimizers.SGD(use_ema=True),
         lambda: keras.optimizers.SGD(gradient_accumulation_steps=2),
         lambda: keras.optimizers.SGD(loss_scale_factor=2.0),
         lambda: keras.optimizers.SGD(lambda: 0.1),
     ],
-    ids=["locoprop", "loss_scale", "average", "accumulation", "scale", "rate"],
+    ids=[
+        "locoprop",
+        "loss_scale",
+        "several",
+        "average",
+        "accumulation",
+        "scale",
+        "rate",
+    ],
 )
 def test_optimizers_that_cannot_serve(argument, make):
     with pytest.raises(ValueError, match=f"`{argument}` must"):
@@ -90,6 +121,10 @@ def test_optimizers_that_cannot_serve(argument, make):
         (
             {"learning_rate": "auto", "gradient_accumulation_steps": 2},
             "`gradient_accumulation_steps` must not be set with",
+        ),
+        (
+            {"learning_rate": "auto", "global_clipnorm": 1.0},
+            "`global_clipnorm` must not be set with .* global_clipnorm=1.0",
         ),
     ],
 )
@@ -244,7 +279,9 @@ def test_another_model_needs_another_optimizer():
         if units == 3:
             model.fit(np.ones((4, 2)), np.ones((4, 3)), verbose=0)
             continue
-        with pytest.raises(ValueError, match="built for another model"):
+        with pytest.raises(
+            ValueError, match="built for, or a weight that was frozen"
+        ):
             model.fit(np.ones((4, 2)), np.ones((4, 4)), verbose=0)
 
 
@@ -257,7 +294,9 @@ def test_an_optimizer_that_keras_built_for_another_model():
     model = Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     model.compile(optimizer, "mse")
     before = model.get_weights()
-    with pytest.raises(ValueError, match="built for another model"):
+    with pytest.raises(
+        ValueError, match="built for, or a weight that was frozen"
+    ):
         model.fit(x, y, verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
