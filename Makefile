@@ -50,7 +50,7 @@ help:
 	@echo "make clean     remove the environments and caches"
 
 # The stamp makes every call but the first go straight to work.
-.venv/installed: setup.cfg pyproject.toml
+.venv/installed: setup.cfg pyproject.toml Makefile
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet "$(TENSORFLOW)" --editable ".[tests]"
 	.venv/bin/python -m pip install --quiet --no-deps "$(SERVING_API)"
@@ -59,7 +59,7 @@ help:
 .venv-jax/installed: PACKAGES = $(JAX)
 .venv-torch/installed: PACKAGES = $(TORCH)
 .venv-oldest/installed: PACKAGES = $(OLDEST)
-.venv-%/installed: setup.cfg pyproject.toml
+.venv-%/installed: setup.cfg pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet $(foreach p,$(PACKAGES),"$(p)") \
 		--editable ".[coretests]"

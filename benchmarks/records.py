@@ -48,8 +48,11 @@ def append_line(path, record):
     """Appends a record to a file of JSON lines, which is made if need be."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(strict(record), allow_nan=False) + "\n")
+    line = json.dumps(strict(record), allow_nan=False) + "\n"
+    with path.open("a+b") as file:
+        file.seek(0)
+        file.truncate(len(_whole_lines(file.read())))
+        file.write(line.encode())
 
 
 def read_lines(path):
@@ -57,8 +60,13 @@ def read_lines(path):
     path = Path(path)
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = _whole_lines(path.read_bytes()).decode().splitlines()
     return [json.loads(line) for line in lines if line]
+
+
+def _whole_lines(content):
+    """All but the last line of one that was killed while it wrote."""
+    return content[: content.rfind(b"\n") + 1]
 
 
 def strict(value):

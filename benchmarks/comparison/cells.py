@@ -56,7 +56,7 @@ def training_seconds(runs):
 
 
 def crossing(points, threshold):
-    """The first point at which the training loss is below a threshold."""
+    """The first point at which the training loss is not above a threshold."""
     for point in points:
         if finite_or_infinite(point["train_loss"]) <= threshold:
             return point

@@ -17,7 +17,6 @@ from jax import lax
 
 from benchmarks.comparison import training_loop
 
-NORMALIZATION_EPSILON = 1e-3
 WARM_UP_STEPS = 12
 ACTIVATIONS = {"linear": lambda x: x, "relu": jax.nn.relu, "tanh": jnp.tanh}
 
@@ -43,7 +42,9 @@ def pool(x, size):
 def normalize(x, gamma, beta):
     mean = jnp.mean(x, axis=-1, keepdims=True)
     variance = jnp.var(x, axis=-1, keepdims=True)
-    normal = (x - mean) * lax.rsqrt(variance + NORMALIZATION_EPSILON)
+    normal = (x - mean) * lax.rsqrt(
+        variance + training_loop.NORMALIZATION_EPSILON
+    )
     return normal * gamma + beta
 
 
@@ -242,7 +243,7 @@ class KfacTrainer:
         )
 
 
-if __name__ == "__main__":
+def main():
     training_loop.serve(
         KfacTrainer,
         {
@@ -250,3 +251,7 @@ if __name__ == "__main__":
             for name in ("jax", "jaxlib", "kfac-jax", "numpy")
         },
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -4,8 +4,8 @@ import keras
 from keras import layers
 
 import keras_locoprop
+from benchmarks.comparison.training_loop import NORMALIZATION_EPSILON
 
-NORMALIZATION_EPSILON = 1e-3
 # The name of the last layer, which is dense in all of them.
 OUTPUT = "output"
 

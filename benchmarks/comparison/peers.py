@@ -173,7 +173,8 @@ PEERS = {
             "excluded": OUTPUT,
         },
         # The best one of a network of dense layers, where Adam has biases only,
-        # says nothing about convolutions and embeddings, which it has, too.
+        # says nothing about other weights that are no matrices, which it has,
+        # too.
         fields={"not_carried": {"adam_lr_ratio": 1.0}},
         momentum=Choice([0.8, 0.9, 0.95, 0.98]),
         weight_decay=_DECAY,

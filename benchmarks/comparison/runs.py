@@ -94,6 +94,10 @@ class Runner(NamedTuple):
             has_checkpoint: Boolean: whether a Keras optimizer that was stopped
                 goes on after its last epoch.
 
+        Raises:
+            ValueError: If it is not recorded, and what is there is of another
+                backend of Keras.
+
         Returns:
             Dict: the configuration, completed, and what came out. Of few
             examples, batches are a quarter at most.
@@ -109,9 +113,11 @@ class Runner(NamedTuple):
             "train_examples": examples,
             **({"fixed": fixed} if fixed else {}),
         }
-        for row in records.read_lines(self.results):
+        recorded = records.read_lines(self.results)
+        for row in recorded:
             if row["configuration"] == configuration:
                 return row
+        _check_backend(recorded, self.results)
         checkpoint = None
         if has_checkpoint:
             who = [configuration, self.results.stem, keras.backend.backend()]
@@ -161,6 +167,17 @@ class Runner(NamedTuple):
 
 # Tables go through one problem after the other.
 _load = functools.lru_cache(maxsize=1)(load)
+
+
+def _check_backend(rows, path):
+    backend = keras.backend.backend()
+    if not all(backend in row["versions"] for row in rows):
+        raise ValueError(
+            "`results` must hold the runs of one backend of Keras: give "
+            "another file, or set the environment variable KERAS_BACKEND. "
+            f"Received: KERAS_BACKEND={backend}, results={path} with runs of "
+            "another one"
+        )
 
 
 def points_of(configuration, data, run, interpreters, checkpoint=None):

@@ -17,7 +17,6 @@ from torch.nn import functional
 from benchmarks.comparison import training_loop
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-NORMALIZATION_EPSILON = 1e-3
 ACTIVATIONS = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
@@ -108,7 +107,7 @@ def embedding(vectors):
 
 
 def normalization(gamma, beta):
-    layer = nn.LayerNorm(gamma.shape[0], NORMALIZATION_EPSILON)
+    layer = nn.LayerNorm(gamma.shape[0], training_loop.NORMALIZATION_EPSILON)
     layer.weight.data, layer.bias.data = tensor(gamma), tensor(beta)
     return layer
 
@@ -283,7 +282,7 @@ def make_trainer(run, weights):
     return GradientTrainer(run, weights)
 
 
-if __name__ == "__main__":
+def main():
     training_loop.serve(
         make_trainer,
         {
@@ -291,3 +290,7 @@ if __name__ == "__main__":
             for name in ("torch", "pytorch_optimizer", "locoprop", "numpy")
         },
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 EVALUATION_BATCH_SIZE = 2000
+# Keras's default, which is not that of the other frameworks.
+NORMALIZATION_EPSILON = 1e-3
 WARM_UP = 0.05
 # The variable that names the file which runs at the same time have for a lock:
 # they compile side by side, and train one after the other.

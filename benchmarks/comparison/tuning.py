@@ -43,7 +43,7 @@ def trials_of(rows, problem, optimizer):
     found = [
         row for row in rows if wanted.items() <= row["configuration"].items()
     ]
-    return sorted(found, key=lambda row: row["configuration"]["trial"])
+    return sorted(found, key=_number)
 
 
 def best_settings(rows, problem, optimizer):
@@ -65,6 +65,10 @@ def best_settings(rows, problem, optimizer):
 def is_trial(row):
     """Whether a row is one of a search."""
     return row["configuration"]["purpose"] == PURPOSE
+
+
+def _number(row):
+    return row["configuration"]["trial"]
 
 
 def suggest(peer, trials):
@@ -138,11 +142,23 @@ def tune(runner, problem, optimizer, epochs=None, trials=TRIALS):
         optimizer: String, a key of `PEERS`.
         epochs: Integer. Defaults to `None`: the problem's.
         trials: Integer: how many; at most so many where there is no search.
+
+    Raises:
+        ValueError: If one of the trials before the last one is not recorded.
     """
     task = TASKS[problem]
 
     def done():
-        return trials_of(records.read_lines(runner.results), problem, optimizer)
+        rows = records.read_lines(runner.results)
+        found = trials_of(rows, problem, optimizer)
+        numbers = list(map(_number, found))
+        if numbers != list(range(len(found))):
+            raise ValueError(
+                "`results` must hold all trials of a search up to the last "
+                "one, as each follows from those before it. Received: trials "
+                f"{numbers} of {optimizer} on {problem} in {runner.results}"
+            )
+        return found
 
     while len(so_far := done()) < trials:
         if task.tuned_on:

@@ -25,3 +25,13 @@ def test_what_is_appended_is_read(tmp_path):
     for record in written:
         records.append_line(path, record)
     assert records.read_lines(path) == [written[0], {"loss": None}]
+
+
+def test_a_line_that_was_not_written_to_its_end_is_none(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    for whole in ("", '{"loss": 1}\n'):
+        path.write_text(whole + '{"loss": 0.12')
+        before = records.read_lines(path)
+        assert len(before) == whole.count("\n")
+        records.append_line(path, {"loss": 2})
+        assert records.read_lines(path) == [*before, {"loss": 2}]

@@ -110,6 +110,69 @@ def test_the_loss_falls(tiny, optimizer, problem):
     assert end["train_loss"] < start["train_loss"]
 
 
+def patched(monkeypatch, tmp_path, module, patch):
+    """Has a peer's module run with something else in it."""
+    interpreter = tmp_path / "interpreter"
+    text = f"""#!/bin/sh
+exec {INTERPRETERS[module]} - "$3" << 'END'
+from benchmarks.comparison import {module} as peer
+{patch}
+peer.main()
+END
+"""
+    interpreter.write_text(text, encoding="utf-8")
+    interpreter.chmod(0o755)
+    monkeypatch.setitem(INTERPRETERS, module, str(interpreter))
+
+
+COLD_STARTS = {
+    "jax_peer": "peer.KfacTrainer.warm_up = lambda self, *xy: self.start(xy)",
+    "torch_peer": "peer.GradientTrainer.warm_up = lambda self, *xy: None",
+}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "problem"), [p for p in PAIRS if p.values[1] == "tiny"]
+)
+def test_warming_up_leaves_no_trace(
+    tiny, monkeypatch, tmp_path, optimizer, problem
+):
+    def trained():
+        points = losses(optimizer, problem, tiny, 2)
+        return [point["train_loss"] for point in points]
+
+    warm = trained()
+    module = PEERS[optimizer].module
+    patched(monkeypatch, tmp_path, module, COLD_STARTS[module])
+    np.testing.assert_allclose(trained(), warm, rtol=1e-6)
+
+
+SGD = """
+import torch
+
+def make_optimizer(self):
+    self.rate = self.run["settings"]["lr"]
+    self.optimizer = torch.optim.SGD(self.model.parameters())
+    self.optimizers = [self.optimizer]
+
+peer.GradientTrainer.make_optimizer = make_optimizer
+"""
+
+
+@needs("torch_peer")
+def test_batches_and_rates_are_those_of_keras(tiny, monkeypatch, tmp_path):
+    patched(monkeypatch, tmp_path, "torch_peer", SGD)
+    [*elsewhere], [*here] = (
+        [p["train_loss"] for p in losses(name, "tiny", tiny, 3, **settings)]
+        for name, settings in (
+            ("SOAP (pytorch_optimizer)", {"lr": 0.1}),
+            ("SGD, momentum", {"learning_rate": 0.1, "momentum": 0.0}),
+        )
+    )
+    np.testing.assert_allclose(elsewhere, here, rtol=1e-5)
+    assert here[-1] < 0.99 * here[0]
+
+
 @needs("jax_peer")
 def test_weights_of_kfac_are_averaged(tiny):
     def trained(**changes):

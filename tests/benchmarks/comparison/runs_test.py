@@ -1,7 +1,28 @@
+import keras
 import numpy as np
 import pytest
 
+from benchmarks import records
 from benchmarks.comparison import runs
+from benchmarks.comparison.peers import PEERS
+
+ADAM = {
+    "purpose": "final",
+    "problem": "tiny",
+    "optimizer": "Adam",
+    "settings": PEERS["Adam"].start,
+    "epochs": 1,
+    "seed": 0,
+}
+
+
+def test_a_file_is_of_one_backend(runner, monkeypatch):
+    row = runner.obtain(ADAM)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "another")
+    assert runner.obtain(ADAM) == row
+    with pytest.raises(ValueError, match="`results` must .*=another, "):
+        runner.obtain(ADAM | {"seed": 1})
+    assert records.read_lines(runner.results) == [row]
 
 
 def records_of_a_peer(tmp_path, script):

@@ -139,9 +139,9 @@ def test_tuning_is_resumed(runner, monkeypatch):
         assert one["failure"] is None and one["commit"] and one["versions"]
         assert one["configuration"]["train_examples"] == 40
 
-    # Killed after the second trial, it comes to the same third one.
+    # Killed while it wrote the third trial, it comes to the same one.
     lines = runner.results.read_text().splitlines(keepends=True)
-    runner.results.write_text("".join(lines[:2]))
+    runner.results.write_text("".join(lines)[:-40])
     tuning.tune(runner, "tiny", "Adam", trials=3)
     again = records.read_lines(runner.results)
     assert [r["configuration"] for r in again] == [
@@ -152,6 +152,15 @@ def test_tuning_is_resumed(runner, monkeypatch):
         runs.Runner, "_run", lambda *_: pytest.fail("ran once more")
     )
     tuning.tune(runner, "tiny", "Adam", trials=3)
+
+
+def test_a_search_with_a_gap_is_refused(runner):
+    tuning.tune(runner, "tiny", "Adam", epochs=1, trials=2)
+    _, second = records.read_lines(runner.results)
+    runner.results.write_text(json.dumps(second) + "\n")
+    with pytest.raises(ValueError, match=r"Received: trials \[1\] of Adam"):
+        tuning.tune(runner, "tiny", "Adam", epochs=1, trials=3)
+    assert records.read_lines(runner.results) == [second]
 
 
 def test_other_problems_start_from_the_best_setting(runner):
@@ -171,6 +180,7 @@ def test_other_problems_start_from_the_best_setting(runner):
     # Another best setting there, once they have begun, changes nothing.
     better = row(0.0, {**best, "learning_rate": 9.0, "beta_2": 0.9}, 2)
     better["configuration"]["problem"] = "tiny"
+    better["versions"] = rows[0]["versions"]
     cut = rows[: 2 + len(GRID) - 1]
     lines = [*cut, better]
     runner.results.write_text("".join(json.dumps(x) + "\n" for x in lines))
