@@ -5,8 +5,17 @@ import statistics
 from pathlib import Path
 
 from benchmarks import records
+from benchmarks.comparison import tuning
+from benchmarks.comparison.cells import last_values
 
 ROOT = Path(__file__).parents[1]
+OURS, AUTO = "LocoProp()", 'LocoProp("auto")'
+PAPER, SQUARED = "LocoProp.paper()", 'LocoProp.paper(variant="squared")'
+KFAC, SOAP = "K-FAC (kfac-jax)", "SOAP (pytorch_optimizer)"
+SHAMPOO, PORT = "Shampoo (pytorch_optimizer)", "locoprop (PyTorch port)"
+FINAL, SECONDS, HEADLINE = "final", "final_seconds", "headline"
+# Of two losses that a sentence calls level.
+LEVEL = 0.03
 
 
 def rows_of(name="comparison"):
@@ -24,7 +33,7 @@ def ends(purpose, problem, value):
             purpose,
             problem,
         ):
-            found[configuration["optimizer"]].append(row["points"][-1][value])
+            found[configuration["optimizer"]] += last_values([row], value)
     return found
 
 
@@ -32,6 +41,62 @@ def medians(purpose, problem, value="train_loss"):
     """Optimizer: median over seeds of what its runs end with."""
     found = ends(purpose, problem, value)
     return {name: statistics.median(runs) for name, runs in found.items()}
+
+
+def wall_clock(purpose, problem, per_epoch=False):
+    """Optimizer: median seconds of its runs."""
+    seconds = medians(purpose, problem, "seconds")
+    epochs = medians(purpose, problem, "epoch")
+    return {
+        name: taken / (epochs[name] if per_epoch else 1)
+        for name, taken in seconds.items()
+    }
+
+
+def smallest_and_largest(values):
+    return min(values), max(values)
+
+
+def headlines_on_a_gpu(optimizer):
+    return [
+        row["points"]
+        for row in rows_of("comparison_on_gpu")
+        if row["configuration"]["purpose"] == "headline"
+        and row["configuration"]["optimizer"] == optimizer
+    ]
+
+
+def spread(purpose, problem):
+    """Optimizer: largest minus smallest train loss over seeds."""
+    losses = ends(purpose, problem, "train_loss")
+    return {name: max(runs) - min(runs) for name, runs in losses.items()}
+
+
+def order(*where, ascending=True):
+    """Names, the best first."""
+    found = medians(*where)
+    return sorted(found, key=found.get, reverse=not ascending)
+
+
+def is_ahead(first, second, *where):
+    found = medians(*where)
+    return found[first] < found[second]
+
+
+def is_level(first, second, *where):
+    found = medians(*where)
+    return abs(found[first] / found[second] - 1) < LEVEL
+
+
+def times_the_seconds(first, second, *where):
+    found = medians(*where, "seconds")
+    return found[first] / found[second]
+
+
+def trial_losses(optimizer, problem):
+    """In the order of the trials."""
+    trials = tuning.trials_of(rows_of(), problem, optimizer)
+    return list(map(tuning.score, trials))
 
 
 def words_of(document):
