@@ -11,6 +11,7 @@ from keras_locoprop.plan import check_is_model
 from keras_locoprop.train_step import find_locoprop
 from keras_locoprop.train_step import prepare_optimizer
 from keras_locoprop.train_step import train_step
+from keras_locoprop.validation import WRAPPERS
 
 
 class LocoPropTraining:
@@ -162,11 +163,13 @@ def _make_train_function(model, of_keras, force):
 
 def _check_not_among_others(optimizer):
     """Raises if `LocoProp` is one of the optimizers in a `MultiOptimizer`."""
-    others = getattr(optimizer, "optimizers", ())
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    others = optimizer.optimizers if isinstance(optimizer, WRAPPERS) else ()
     if any(find_locoprop(other) is not None for other in others):
         raise ValueError(
-            "`optimizer` must be `LocoProp` itself: its `exclude` gives layers "
-            "to its `fallback_optimizer`. Received: "
+            "`optimizer` must be `LocoProp` itself, whose `exclude` gives "
+            "layers to its `fallback_optimizer`. Received: "
             f"optimizer={optimizer}, with `LocoProp` in it"
         )
 

@@ -1,6 +1,5 @@
 """What stands behind a layer in a model whose `call` is opaque."""
 
-import contextlib
 import functools
 import weakref
 from typing import NamedTuple
@@ -56,8 +55,8 @@ def get_to_know(model, x):
     """Has a model built, and observed where its layers do not tell enough.
 
     It is called for that, at its first batch, and what such a call changes in
-    it (moving statistics, counters, seeds) is as it was; but where the model is
-    built by an eager call, not what that call creates.
+    it (moving statistics, counters, seeds of its own) is as it was; but where
+    the model is built by an eager call, not what that call creates.
 
     Args:
         model: A `keras.Model`.
@@ -111,7 +110,13 @@ def _observe(model, x):
     makes another one of them.
     """
     layers = keras_private.all_sublayers(model)
-    with watching(layers) as calls, _without_casts(layers):
+    # Variables of a layer are only cast where its inputs are.
+    uncast = [
+        layer
+        for layer in layers
+        if is_activation_layer(layer) and not layer.weights
+    ]
+    with watching(layers, uncast) as calls:
         outputs = _call(True, model, x)
     simple = [
         call for call in calls if not keras_private.direct_sublayers(call.layer)
@@ -132,24 +137,3 @@ def _observe(model, x):
             for leaf in keras.tree.flatten(outputs)
         ],
     )
-
-
-@contextlib.contextmanager
-def _without_casts(layers):
-    """Within it, activation layers take what comes, in whatever precision.
-
-    In another one than theirs they would be given another tensor. Those with
-    weights need theirs.
-    """
-    casting = [
-        layer
-        for layer in layers
-        if is_activation_layer(layer) and layer.autocast and not layer.weights
-    ]
-    for layer in casting:
-        layer.autocast = False
-    try:
-        yield
-    finally:
-        for layer in casting:
-            layer.autocast = True

@@ -364,7 +364,8 @@ class LocoProp(keras.optimizers.Optimizer):
                 "`keras_locoprop.prepare(model)` before `model.fit`, or build "
                 "the model as a `keras_locoprop.Model` or "
                 "`keras_locoprop.Sequential`. A training loop or a "
-                "`train_step` of your own calls `keras_locoprop.minimize`."
+                "`train_step` of your own calls `keras_locoprop.minimize`. A "
+                "`MultiOptimizer` cannot hold it."
             )
         super().apply(grads, trainable_variables)
 

@@ -49,20 +49,18 @@ def output_point(output, loss, records, activation_calls=()):
     linear = keras.activations.linear
     if link is None or from_logits:
         return OutputPoint(output, linear, is_softmax, mask)
-    probabilities = output
-    for layer, (inputs, *others), outputs in reversed(activation_calls):
-        # Another argument is a mask, which changes what comes out.
-        if outputs[0] is not probabilities or any(
-            other is not None for other in others
-        ):
-            continue
-        if function_of(layer) is link:
-            return OutputPoint(inputs, link, is_softmax, mask)
-        if function_of(layer) is linear:
-            probabilities = inputs
     for record in records:
-        if record.outputs is probabilities and record.activation is link:
+        if record.outputs is output and record.activation is link:
             return OutputPoint(record.preactivation, link, is_softmax, mask)
+    for layer, (inputs, *others), outputs in activation_calls:
+        # Another argument is a mask, which changes what comes out.
+        is_masked = any(other is not None for other in others)
+        if (
+            outputs[0] is output
+            and function_of(layer) is link
+            and not is_masked
+        ):
+            return OutputPoint(inputs, link, is_softmax, mask)
     return OutputPoint(output, linear, False, mask)
 
 

@@ -198,10 +198,11 @@ def _check_records(plan, records, record_gradients, local_gradients, missed):
         # Its regularizer alone gives a weight a gradient.
         if gradient is not None and weight.regularizer is None
     }
+    missed_ids = set(map(id, missed))
     for local in plan.local_layers:
-        weights = trainable_weights(local.kind, local.layer)
-        is_missed = any(layer is local.layer for layer in missed)
-        if (moving - reached).isdisjoint(map(id, weights)) and not is_missed:
+        weights = set(map(id, trainable_weights(local.kind, local.layer)))
+        needed = moving if id(local.layer) in missed_ids else moving - reached
+        if needed.isdisjoint(weights):
             continue
         raise ValueError(
             "`exclude` must name layers that are called where their inputs "

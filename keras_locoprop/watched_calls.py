@@ -1,9 +1,12 @@
 """Which tensors go into layers, and which come out."""
 
 import contextlib
+import functools
 from typing import NamedTuple
 
 import keras
+
+from keras_locoprop.call_hooks import hooked
 
 
 class WatchedCall(NamedTuple):
@@ -21,44 +24,49 @@ class WatchedCall(NamedTuple):
 
 
 @contextlib.contextmanager
-def watching(layers):
+def watching(layers, uncast=()):
     """Watches every call of `layers` within the context.
 
-    As in `tap.recording`, the `call` of each is shadowed on the instance.
-
     Args:
-        layers: Iterable of `keras.Layer`s.
+        layers: List of `keras.Layer`s.
+        uncast: List of those of them whose inputs are to be what they are
+            before Keras casts them to the precision of the layer, which makes
+            other tensors of them. Defaults to none.
 
     Yields:
         The list of `WatchedCall`s, filled as calls end.
     """
     calls = []
-    with contextlib.ExitStack() as stack:
-        for layer in layers:
-            stack.enter_context(_shadowed(layer, calls))
-        yield calls
-
-
-@contextlib.contextmanager
-def _shadowed(layer, calls):
-    own_call, call = vars(layer).get("call"), layer.call
-
-    def watched_call(*args, **kwargs):
-        outputs = call(*args, **kwargs)
-        calls.append(
-            WatchedCall(
-                layer,
-                keras.tree.flatten((args, kwargs)),
-                keras.tree.flatten(outputs) or [None],
-            )
-        )
-        return outputs
-
-    vars(layer)["call"] = watched_call
+    uncast = [layer for layer in uncast if layer.autocast]
+    ids = set(map(id, uncast))
+    for layer in uncast:
+        layer.autocast = False
     try:
-        yield
+        with hooked(
+            [
+                (
+                    layer,
+                    functools.partial(_watch, layer, calls, id(layer) in ids),
+                )
+                for layer in layers
+            ]
+        ):
+            yield calls
     finally:
-        if own_call is None:
-            del vars(layer)["call"]
-        else:
-            vars(layer)["call"] = own_call
+        for layer in uncast:
+            layer.autocast = True
+
+
+def _watch(layer, calls, has_to_cast, call, *args, **kwargs):
+    inputs = keras.tree.flatten((args, kwargs))
+    if has_to_cast:
+        args, kwargs = keras.tree.map_structure(
+            lambda value: layer.dtype_policy.convert_input(
+                value, True, layer.input_dtype
+            ),
+            (args, kwargs),
+        )
+    outputs = call(*args, **kwargs)
+    flat = keras.tree.flatten(outputs) or [None]
+    calls.append(WatchedCall(layer, inputs, flat))
+    return outputs

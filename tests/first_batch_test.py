@@ -147,7 +147,8 @@ def test_an_activation_layer_in_another_precision(data):
             self.activation = layers.Activation("softmax", name="last")
 
         def call(self, inputs):
-            return self.activation(self.dense(inputs))
+            # Not every framework adds numbers of two precisions.
+            return self.activation(self.dense(inputs)) + 0.0 * inputs[:, :3]
 
     x, _ = data
     model = InTwoPrecisions()

@@ -34,10 +34,6 @@ ENDS = {
         keras.layers.Activation(activation),
     ],
     "softmax": lambda _: [keras.layers.Dense(3), keras.layers.Softmax()],
-    "identity": lambda activation: [
-        keras.layers.Dense(3, activation),
-        keras.layers.Activation("linear"),
-    ],
 }
 
 
@@ -46,7 +42,6 @@ ENDS = {
     [
         ("layer", "softmax", "sparse_categorical_crossentropy"),
         ("softmax", "softmax", "sparse_categorical_crossentropy"),
-        ("identity", "softmax", "sparse_categorical_crossentropy"),
         ("layer", "sigmoid", "binary_crossentropy"),
     ],
 )
