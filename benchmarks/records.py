@@ -50,8 +50,13 @@ def append_line(path, record):
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(strict(record), allow_nan=False) + "\n"
     with path.open("a+b") as file:
+        _wait_for_others(file)
         file.seek(0)
-        file.truncate(len(_whole_lines(file.read())))
+        content = file.read()
+        if cut := _cut_line(content):
+            file.truncate(len(content) - len(cut))
+        elif content and not content.endswith(b"\n"):
+            line = "\n" + line
         file.write(line.encode())
 
 
@@ -60,13 +65,27 @@ def read_lines(path):
     path = Path(path)
     if not path.exists():
         return []
-    lines = _whole_lines(path.read_bytes()).decode().splitlines()
-    return [json.loads(line) for line in lines if line]
+    content = path.read_bytes()
+    content = content.removesuffix(_cut_line(content))
+    return [json.loads(line) for line in content.splitlines() if line]
 
 
-def _whole_lines(content):
-    """All but the last line of one that was killed while it wrote."""
-    return content[: content.rfind(b"\n") + 1]
+def _cut_line(content):
+    """The last line, if its process was killed while it wrote, or nothing."""
+    last = content[content.rfind(b"\n") + 1 :]
+    try:
+        json.loads(last or b"{}")
+    except ValueError:
+        return last
+    return b""
+
+
+def _wait_for_others(file):
+    try:
+        import fcntl  # Windows has none.
+    except ImportError:
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def strict(value):

@@ -29,9 +29,14 @@ def test_what_is_appended_is_read(tmp_path):
 
 def test_a_line_that_was_not_written_to_its_end_is_none(tmp_path):
     path = tmp_path / "lines.jsonl"
-    for whole in ("", '{"loss": 1}\n'):
-        path.write_text(whole + '{"loss": 0.12')
-        before = records.read_lines(path)
-        assert len(before) == whole.count("\n")
-        records.append_line(path, {"loss": 2})
-        assert records.read_lines(path) == [*before, {"loss": 2}]
+    for content, losses in (
+        ('{"loss": 0.12', []),
+        ('{"loss": 1}\n{"loss": 0.12', [1]),
+        ('{"loss": 1}\n{"loss": 0.12}', [1, 0.12]),
+    ):
+        path.write_text(content)
+        for more in ([], [2], [2, 3]):
+            if more:
+                records.append_line(path, {"loss": more[-1]})
+            found = [record["loss"] for record in records.read_lines(path)]
+            assert found == losses + more
