@@ -94,13 +94,13 @@ class Runner(NamedTuple):
             has_checkpoint: Boolean: whether a Keras optimizer that was stopped
                 goes on after its last epoch.
 
-        Raises:
-            ValueError: If it is not recorded, and what is there is of another
-                backend of Keras.
-
         Returns:
             Dict: the configuration, completed, and what came out. Of few
             examples, batches are a quarter at most.
+
+        Raises:
+            ValueError: If it is not recorded, and what is there is of another
+                backend of Keras.
         """
         task = TASKS[configuration["problem"]]
         fixed = PEERS[configuration["optimizer"]].fixed
