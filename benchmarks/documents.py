@@ -17,6 +17,7 @@ from benchmarks import sweep_report
 from benchmarks import time_to_loss
 from benchmarks import time_to_loss_report
 from benchmarks.comparison import report as comparison_report
+from benchmarks.comparison.runs_report import runs_table
 from benchmarks.comparison.tuning import is_trial
 from benchmarks.records import read_lines
 from benchmarks.training_run import LOCOPROP
@@ -49,6 +50,10 @@ def tables():
     compared["comparison on both"] = [
         row for rows in compared.values() for row in filter(is_trial, rows)
     ]
+    ran = {
+        "two cores": compared["comparison"],
+        "GPU": compared["comparison on GPU"],
+    }
     time_to = time_to_loss_report.summaries(read_lines(time_to_loss.RESULTS))
     cost = solver_cost.tables(read_lines(solver_cost.RESULTS))
     return {
@@ -59,6 +64,7 @@ def tables():
             for name, text in comparison_report.tables(rows).items()
         },
         **{f"time to loss {name}": text for name, text in time_to.items()},
+        "comparison runs": runs_table(ran),
         "architectures": architectures.summary(
             read_lines(architectures.RESULTS)
         ),

@@ -1,10 +1,10 @@
 """The committed results, for tests of what the documents say of them."""
 
-import collections
 import statistics
 from pathlib import Path
 
 from benchmarks import records
+from benchmarks.comparison import plots
 from benchmarks.comparison import tuning
 from benchmarks.comparison.cells import last_values
 
@@ -25,16 +25,19 @@ def rows_of(name="comparison"):
 
 
 def ends(purpose, problem, value):
-    """Optimizer: list of what its runs end with."""
-    found = collections.defaultdict(list)
-    for row in rows_of():
-        configuration = row["configuration"]
-        if (configuration["purpose"], configuration["problem"]) == (
-            purpose,
-            problem,
-        ):
-            found[configuration["optimizer"]] += last_values([row], value)
-    return found
+    """Optimizer: list of what the runs with its better settings end with."""
+    runs = plots.of_best_settings(
+        plots.by_curve(
+            row
+            for row in rows_of()
+            if row["configuration"]["purpose"] == purpose
+            and row["configuration"]["problem"] == problem
+        )
+    )
+    return {
+        optimizer: last_values(rows, value)
+        for (optimizer, _, _), rows in runs.items()
+    }
 
 
 def medians(purpose, problem, value="train_loss"):

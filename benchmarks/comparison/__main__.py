@@ -58,7 +58,7 @@ def final(options, runner):
 
 def headline(options, runner):
     for optimizer in options.optimizers:
-        if optimizer in experiments.HEADLINE_OPTIMIZERS:
+        if optimizer in experiments.HEADLINE_CHANGES:
             rows = runner.rows()
             with _untuned_left_out():
                 configurations = experiments.headline(

@@ -22,13 +22,13 @@ def final_row(optimizer, epochs, seconds, seed=0, settings=None):
     }
 
 
-def trial(optimizer, loss=1.0):
+def trial(optimizer, loss=1.0, settings=None):
     return {
         "configuration": {
             "purpose": "tune",
             "problem": "mnist",
             "optimizer": optimizer,
-            "settings": PEERS[optimizer].start,
+            "settings": settings or PEERS[optimizer].start,
             "trial": 0,
         },
         "points": [{"train_loss": loss}],
@@ -66,7 +66,7 @@ def test_the_papers_forms_keep_the_papers_settings():
     assert adam["settings"] == tuning.best_settings(rows, "mnist", "Adam")
     assert paper["settings"]["learning_rate"] == 1e-5
     assert paper["settings"]["activation_learning_rate"] == 0.01
-    assert experiments.HEADLINE_OPTIMIZERS.keys() <= PEERS.keys()
+    assert experiments.HEADLINE_CHANGES.keys() <= PEERS.keys()
 
 
 def test_the_automatic_step_is_tuned_and_averaged():
@@ -74,6 +74,20 @@ def test_the_automatic_step_is_tuned_and_averaged():
     [configuration] = experiments.headline([trial(name)], name)
     averaged = {"use_ema": True, "ema_momentum": 0.99}
     assert configuration["settings"] == PEERS[name].start | averaged
+
+
+def test_k_fac_runs_with_its_librarys_average_of_the_curvature_as_well():
+    name = "K-FAC (kfac-jax)"
+    settings = {"initial_damping": 7.0, "curvature_ema": 0.8}
+    tuned, longer = (
+        configuration["settings"]
+        for configuration in experiments.headline(
+            [trial(name, settings=settings)], name
+        )
+    )
+    averaged = {"use_ema": True, "ema_momentum": 0.99}
+    assert tuned == settings | averaged
+    assert longer == tuned | {"curvature_ema": 0.95}
 
 
 def test_every_ablation_can_be_made():
