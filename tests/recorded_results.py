@@ -96,6 +96,18 @@ def times_the_seconds(first, second, *where):
     return found[first] / found[second]
 
 
+def at_a_batch_size(optimizer, batch_size):
+    """Train loss and seconds of an ablation."""
+    [last] = [
+        row["points"][-1]
+        for row in rows_of()
+        for who in [row["configuration"]]
+        if who.get("table") == "batch size"
+        and (who["optimizer"], who["batch_size"]) == (optimizer, batch_size)
+    ]
+    return last["train_loss"], last["seconds"]
+
+
 def trial_losses(optimizer, problem):
     """In the order of the trials."""
     trials = tuning.trials_of(rows_of(), problem, optimizer)

@@ -30,6 +30,8 @@ TICKS = (1.2, 1.5, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 5, 6, 7, 8)
 # last one of each optimizer that has a colour.
 HEADROOM = 1.6
 HEADROOM_OF_COLOURED = 1.3
+# Longest run over the median, from which on seconds are on a logarithmic scale.
+FAR_APART = 10
 
 
 def draw(rows, results):
@@ -111,10 +113,14 @@ def _draw(runs, task, path):
         axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(ticker.FormatStrFormatter("%g"))
         axis.tick_params(axis="y", which="both", labelsize=8)
+        axis.grid(True, which="both", linewidth=0.4, alpha=0.6)
+        if along == "seconds" and are_far_apart(runs):
+            axis.set_xscale("log", nonpositive="mask")
+            axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+            continue
         axis.xaxis.set_major_locator(
             ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10])
         )
-        axis.grid(True, which="both", linewidth=0.4, alpha=0.6)
         axis.set_xlim(left=0)
     axes[0].set_xlabel("epochs")
     axes[1].set_xlabel("seconds of training, without compilation")
@@ -145,6 +151,16 @@ def upper_limit(runs):
         HEADROOM * statistics.median(last.values()),
         HEADROOM_OF_COLOURED * max(coloured, default=0.0),
     )
+
+
+def are_far_apart(runs):
+    """Whether one run takes so long that the others would be hard to see.
+
+    Args:
+        runs: As `by_curve` returns them.
+    """
+    last = [curves(of_one, "seconds")[0][-1] for of_one in runs.values()]
+    return max(last) > FAR_APART * statistics.median(last)
 
 
 def by_curve(rows):

@@ -49,8 +49,8 @@ of training alone; compilation is in a column of its own. Seconds (epochs) to a
 training loss are those of the headline's runs, looked at after every epoch, or
 in how many epochs it was not reached. Optimizers run with the best setting of
 the trials that there are when they start, in this report or the other one
-([two cores](comparison.md), [GPU](comparison_on_gpu.md)); the paper's forms
-have the paper's settings in the headline. The search spaces are the present
+([two cores](comparison.md), [GPU](comparison_on_gpu.md)); `LocoProp.paper()`
+has the paper's settings in the headline. The search spaces are the present
 ones; trials from before a space grew are of that of their commit.
 """
 

@@ -1,4 +1,4 @@
-"""Tuning, equally hard for every optimizer."""
+"""Tuning, by as many trials for every optimizer."""
 
 import math
 

@@ -1,16 +1,21 @@
 """Sentences of benchmarks/README.md: their numbers, and who is ahead."""
 
+import math
 import re
 
 import pytest
 
 from benchmarks.comparison import training_loop
 from benchmarks.comparison import tuning
+from benchmarks.comparison.cells import text_of
 from benchmarks.comparison.peers import PEERS
 from tests.recorded_results import AUTO
 from tests.recorded_results import KFAC
+from tests.recorded_results import OURS
+from tests.recorded_results import PORT
 from tests.recorded_results import ROOT
 from tests.recorded_results import SHAMPOO
+from tests.recorded_results import at_a_batch_size
 from tests.recorded_results import ends
 from tests.recorded_results import headlines_on_a_gpu
 from tests.recorded_results import rows_of
@@ -40,6 +45,86 @@ def seconds_of_the_default():
         for row in rows
         if row["points"][-1]["train_loss"] == loss
     ]
+
+
+def trials_of_both(problem):
+    """Optimizer: its trials on two cores and on the GPU."""
+    rows = [*rows_of(), *rows_of("comparison_on_gpu")]
+    return {name: tuning.trials_of(rows, problem, name) for name in PEERS}
+
+
+def numbers_of_trials(problem):
+    return {name: len(rows) for name, rows in trials_of_both(problem).items()}
+
+
+def of_batches_of_1000_over_125():
+    """Optimizer: ratios of the train loss and of epochs per second."""
+    compared = {}
+    for name in (OURS, AUTO, "Adam"):
+        large, large_seconds = at_a_batch_size(name, 1000)
+        small, small_seconds = at_a_batch_size(name, 125)
+        compared[name] = {
+            "loss": large / small,
+            "rate": small_seconds / large_seconds,
+        }
+    return compared
+
+
+def settings_at_an_end(problem):
+    """Of best ones: names of optimizers and settings.
+
+    Zero, which turns something off, is no end, nor is one of two values, nor a
+    number that is a name, as Shampoo's `graft_type`.
+    """
+    found = set()
+    for name, trials in trials_of_both(problem).items():
+        best = min(trials, key=tuning.score)["configuration"]["settings"]
+        for setting, space in PEERS[name].space.items():
+            if hasattr(space, "choices"):
+                numbers = [n for n in space.choices if not isinstance(n, str)]
+                ends = [min(numbers), max(numbers)] if len(numbers) > 2 else []
+                is_at_end = best.get(setting) in ends
+            else:
+                value = best.get(setting, math.sqrt(space.low * space.high))
+                ratio = min(value / space.low, space.high / value)
+                is_at_end = ratio < 1.05
+            if is_at_end and best[setting] and setting != "graft_type":
+                found.add((name, setting))
+    return found
+
+
+def in_common_with_an_h100():
+    """Optimizer and settings: losses of the trials here and there."""
+    rows = {
+        "here": rows_of(),
+        "there": [
+            row
+            for row in rows_of("comparison_on_gpu")
+            if "H100" in row["versions"]["accelerator"]
+        ],
+    }
+    losses = {
+        where: {
+            (name, text_of(row["configuration"]["settings"])): tuning.score(row)
+            for name in PEERS
+            for row in tuning.trials_of(some, "mnist", name)
+        }
+        for where, some in rows.items()
+    }
+    return {
+        who: (loss, losses["there"][who])
+        for who, loss in losses["here"].items()
+        if who in losses["there"]
+    }
+
+
+def slower_than_on_mnist():
+    """Seconds of an epoch on the same network and other images."""
+    here, there = (
+        wall_clock("final", problem, per_epoch=True)
+        for problem in ("fashion", "mnist")
+    )
+    return [here[name] / there[name] for name in PEERS]
 
 
 def checked(problem, optimizer):
@@ -107,6 +192,39 @@ CLAIMS = [
         ),
     ),
     (
+        "it is {} (the PyTorch port) to {} (Adam and AdamW) there, and on the "
+        "classifier {}, but for {} of K-FAC and {} of Adafactor.",
+        lambda: [
+            (first[PORT], first["Adam"], second["Adam"], second[KFAC])
+            + (second["Adafactor"],)
+            for first in [numbers_of_trials("mnist")]
+            for second in [numbers_of_trials("classifier")]
+            if set(smallest_and_largest(first.values()))
+            == {first[PORT], first["AdamW"]}
+            and first["Adam"] == first["AdamW"]
+            and len(set(second.values())) == 3
+        ][0],
+    ),
+    (
+        "took {:.1f} to {:.1f} times as long on Fashion-MNIST as on MNIST:",
+        lambda: smallest_and_largest(slower_than_on_mnist()),
+    ),
+    (
+        "(Adam with its defaults: {:.0f} and {:.0f})",
+        lambda: [
+            losses
+            for (name, _), losses in in_common_with_an_h100().items()
+            if name == "Adam"
+        ][0],
+    ),
+    (
+        "With ReLU the changes took it from {:.1f} to {:.1f}:",
+        lambda: [
+            min(map(tuning.score, tuning.trials_of(rows, "relu", AUTO)))
+            for rows in map(rows_of, ("comparison_on_gpu", "comparison"))
+        ],
+    ),
+    (
         "the same but for their seconds, {:.0f} to {:.0f}, which",
         lambda: smallest_and_largest(seconds_of_the_default()),
     ),
@@ -124,6 +242,60 @@ VERDICTS = [
                 > 0
             }
             == {"Adam": 6, "AdamW": 6, "SGD, momentum": 3, KFAC: 3, "Lion": 1}
+        ),
+    ),
+    (
+        'They search one setting (`"auto"`) to five (Muon).',
+        lambda: (
+            [len(PEERS[name].space) for name in (AUTO, "Muon")]
+            == [*smallest_and_largest([len(p.space) for p in PEERS.values()])]
+            == [1, 5]
+        ),
+    ),
+    (
+        "best ones are still at an end: on the autoencoder `beta_2` of Adam "
+        "and `curvature_ema` of K-FAC (both 0.8, the lowest), `damping` of "
+        '`"auto"` and `momentum` of the port, on the classifier `momentum` of '
+        "`LocoProp()` and of the port, `beta_2` of Lion and of Shampoo.",
+        lambda: (
+            settings_at_an_end("mnist")
+            == {
+                ("Adam", "beta_2"),
+                (KFAC, "curvature_ema"),
+                (AUTO, "damping"),
+                (PORT, "momentum"),
+            }
+            and settings_at_an_end("classifier")
+            == {
+                (OURS, "momentum"),
+                (PORT, "momentum"),
+                ("Lion", "beta_2"),
+                (SHAMPOO, "beta_2"),
+            }
+        ),
+    ),
+    (
+        "Of nine settings of the autoencoder's trials that two cores and the "
+        "H100 have in common, eight come to the same there within 1.1 percent",
+        lambda: (
+            [
+                name
+                for (name, _), (here, there) in in_common_with_an_h100().items()
+                if abs(there / here - 1) > 0.011
+            ]
+            == ["Adam"]
+            and len(in_common_with_an_h100()) == 9
+        ),
+    ),
+    (
+        'smaller ones help Adam most, and cost `"auto"` most (',
+        lambda: (
+            [
+                max(compared, key=lambda name: compared[name][value])
+                for compared in [of_batches_of_1000_over_125()]
+                for value in ("loss", "rate")
+            ]
+            == ["Adam", AUTO]
         ),
     ),
     (

@@ -119,6 +119,17 @@ def test_the_summaries_have_medians_and_rank_by_all_their_problems():
     ]
 
 
+def test_a_run_that_takes_far_longer_does_not_squeeze_the_others():
+    runs = {
+        name: [row("final", name, [9.0, 0.5], seed)]
+        for name, seed in (("Adam", 0), ("Lion", 3), ("Muon", 60))
+    }
+    # After 7, 10 and 67 seconds.
+    assert not plots.are_far_apart(runs)
+    runs["Muon"] = [row("final", "Muon", [9.0, 0.5], 100)]
+    assert plots.are_far_apart(runs)
+
+
 def test_where_nothing_is_finite_nothing_is_best():
     rows = [row("final", "Lion", [9.0, None])]
     assert "**" not in report.tables(rows)["final autoencoders"]
