@@ -114,6 +114,12 @@ def trial_losses(optimizer, problem):
     return list(map(tuning.score, trials))
 
 
+def trials_everywhere(problem, optimizer):
+    """Those of two cores and those of the GPU."""
+    rows = [*rows_of(), *rows_of("comparison_on_gpu")]
+    return tuning.trials_of(rows, problem, optimizer)
+
+
 def words_of(document):
     """The text of a document, wherever its lines end."""
     return " ".join((ROOT / document).read_text(encoding="utf-8").split())

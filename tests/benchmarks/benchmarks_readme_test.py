@@ -21,6 +21,7 @@ from tests.recorded_results import headlines_on_a_gpu
 from tests.recorded_results import rows_of
 from tests.recorded_results import smallest_and_largest
 from tests.recorded_results import trial_losses
+from tests.recorded_results import trials_everywhere
 from tests.recorded_results import wall_clock
 from tests.recorded_results import words_of
 
@@ -47,14 +48,8 @@ def seconds_of_the_default():
     ]
 
 
-def trials_of_both(problem):
-    """Optimizer: its trials on two cores and on the GPU."""
-    rows = [*rows_of(), *rows_of("comparison_on_gpu")]
-    return {name: tuning.trials_of(rows, problem, name) for name in PEERS}
-
-
 def numbers_of_trials(problem):
-    return {name: len(rows) for name, rows in trials_of_both(problem).items()}
+    return {name: len(trials_everywhere(problem, name)) for name in PEERS}
 
 
 def of_batches_of_1000_over_125():
@@ -77,9 +72,11 @@ def settings_at_an_end(problem):
     number that is a name, as Shampoo's `graft_type`.
     """
     found = set()
-    for name, trials in trials_of_both(problem).items():
-        best = min(trials, key=tuning.score)["configuration"]["settings"]
-        for setting, space in PEERS[name].space.items():
+    for name, peer in PEERS.items():
+        best = tuning.best_settings(
+            trials_everywhere(problem, name), problem, name
+        )
+        for setting, space in peer.space.items():
             if hasattr(space, "choices"):
                 numbers = [n for n in space.choices if not isinstance(n, str)]
                 ends = [min(numbers), max(numbers)] if len(numbers) > 2 else []

@@ -3,7 +3,6 @@
 import pytest
 
 from benchmarks import stability
-from benchmarks.comparison import tuning
 from benchmarks.comparison.cells import crossing
 from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.tasks import TASKS
@@ -22,13 +21,8 @@ from tests.recorded_results import order
 from tests.recorded_results import rows_of
 from tests.recorded_results import spread
 from tests.recorded_results import times_the_seconds
+from tests.recorded_results import trials_everywhere
 from tests.recorded_results import words_of
-
-
-def trials_everywhere(problem, optimizer):
-    """Those of two cores and those of the GPU."""
-    rows = [*rows_of(), *rows_of("comparison_on_gpu")]
-    return tuning.trials_of(rows, problem, optimizer)
 
 
 def rates_tried(problem, optimizer):
