@@ -16,6 +16,7 @@ __all__ = [
     "all_sublayers",
     "call_model",
     "compute_loss",
+    "copy_weight_decay_exclusions",
     "direct_sublayers",
     "functional_init_arguments",
     "graph_outputs",
@@ -54,6 +55,16 @@ def call_model(model, inputs, training):
 def compute_loss(model, **arguments):
     """The training loss, whichever form of `compute_loss` a subclass wrote."""
     return model._compute_loss(**arguments)
+
+
+def copy_weight_decay_exclusions(source, target):
+    """Hands on what `exclude_from_weight_decay` was told: no config has it."""
+    for name in (
+        "_exclude_from_weight_decay",
+        "_exclude_from_weight_decay_pattern",
+    ):
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
 
 
 def graph_outputs(model):

@@ -44,7 +44,7 @@ class Network:
         )
         self._batch = (x, y, sample_weight)
         self.sample_weight = sample_weight
-        self._at_start = [backend.snapshot(each) for each in self._state()]
+        self._at_start = self._snapshots()
 
     @property
     def examples(self):
@@ -94,9 +94,8 @@ class Network:
             place of their values, to the training loss.
         """
         x, y, sample_weight = self._batch
-        state = self._state()
-        before = [backend.snapshot(variable) for variable in state]
-        _restore(state, self._at_start)
+        before = self._snapshots()
+        _restore(self._at_start)
         with (
             recording(self._layers) as records,
             watching(self._activation_layers) as activation_calls,
@@ -112,7 +111,7 @@ class Network:
             point._replace(value=in_full_precision(point.value))
             for point in points
         ]
-        _restore(state, before)
+        _restore(before)
 
         # The tensors of this pass reach it through the points alone: where they
         # are traced, those that are closed over would be left behind.
@@ -120,8 +119,7 @@ class Network:
             predicted = [
                 _predicted(point, value) for point, value in zip(points, values)
             ]
-            state = self._state()
-            before = [backend.snapshot(variable) for variable in state]
+            before = self._snapshots()
             value = keras_private.compute_loss(
                 self._model,
                 x=x,
@@ -130,7 +128,7 @@ class Network:
                 sample_weight=sample_weight,
                 training=True,
             )
-            _restore(state, before)
+            _restore(before)
             return value
 
         return points, records, loss
@@ -140,12 +138,15 @@ class Network:
         points, _, loss = self.forward()
         return loss(points, [point.value for point in points])
 
-    def _state(self):
-        return self._model.non_trainable_variables + [
+    def _snapshots(self):
+        """Pairs of what a forward pass changes and its value."""
+        # Not two lists: the first loss makes metrics, in front of others.
+        state = self._model.non_trainable_variables + [
             variable
             for metric in self._model.metrics
             for variable in metric.variables
         ]
+        return [(variable, backend.snapshot(variable)) for variable in state]
 
 
 def _predicted(point, value):
@@ -161,8 +162,8 @@ def _predicted(point, value):
     return predicted
 
 
-def _restore(state, values):
-    for variable, value in zip(state, values):
+def _restore(snapshots):
+    for variable, value in snapshots:
         variable.assign(value)
 
 

@@ -40,15 +40,21 @@ def observed_graph(model):
 
 def is_built(model):
     """Whether all layers of a model are built that a call of it builds."""
+    return not parts_to_build(model)
+
+
+def parts_to_build(model):
+    """What of a model, itself and its layers, has yet to be built by a call."""
     # A model without a `call`, all of whose work is in its `train_step`, is
     # never built as a whole.
     has_call = type(model).call is not keras.Model.call
     parts = [model] if has_call else []
     not_called = _NOT_CALLED.get(model, ())
-    return all(
-        part.built or part in not_called
+    return [
+        part
         for part in parts + keras_private.all_sublayers(model)
-    )
+        if not (part.built or part in not_called)
+    ]
 
 
 def get_to_know(model, x):

@@ -80,11 +80,11 @@ class LocoProp(keras.optimizers.Optimizer):
             matching loss use the squared one. Defaults to `None`:
             `"matching"`, but for solvers that need the squared loss.
         gradient_scaling: `"relative"` divides `g` by its typical size, one
-            number for the network and the batch: the median over layers of the
-            root mean square of its mean over time steps or positions, and of
-            that a running mean over batches. So γ does not depend on the scale
-            of the loss; `"absolute"` is the paper's γ, per example. Defaults to
-            `"relative"`.
+            number for the network and the batch: the median over layers that
+            have a gradient of the root mean square of its mean over time steps
+            or positions, and of that a running mean over batches. So γ does not
+            depend on the scale of the loss; `"absolute"` is the paper's γ, per
+            example. Defaults to `"relative"`.
         inner_steps: Integer `T`. Defaults to `3`.
         inner_batch_size: Integer, the examples that each inner step uses; steps
             take different ones in turn. `"all"`: every example in every step.
@@ -154,6 +154,8 @@ class LocoProp(keras.optimizers.Optimizer):
 
     Raises:
         ValueError: If an argument is out of its range.
+        AttributeError: If one is set after the optimizer was made, but for
+            `learning_rate`.
 
     Example:
 
@@ -263,6 +265,15 @@ class LocoProp(keras.optimizers.Optimizer):
             weight_averaging,
             track=functools.partial(keras_private.track_variable, self),
         )
+
+    def __setattr__(self, name, value):
+        if name in _PLAIN_ARGUMENTS and hasattr(self, "_state"):
+            raise AttributeError(
+                f"`{name}` must be given to `LocoProp` when it is made: its "
+                "solvers and compiled steps have the value that it had then. "
+                f"Received: {name}={value!r}"
+            )
+        super().__setattr__(name, value)
 
     @classmethod
     def paper(cls, **arguments):

@@ -192,16 +192,19 @@ def _check_records(plan, records, record_gradients, local_gradients, missed):
         if gradient is not None
         for weight in layer_kind_of(record.layer).weights(record.layer)
     }
-    moving = {
-        id(weight)
+    with_gradient = [
+        weight
         for weight, gradient in zip(plan.local_weights, local_gradients)
-        # Its regularizer alone gives a weight a gradient.
-        if gradient is not None and weight.regularizer is None
-    }
+        if gradient is not None
+    ]
+    # Its regularizer alone gives a weight a gradient.
+    moving = {id(w) for w in with_gradient if w.regularizer is None} - reached
     missed_ids = set(map(id, missed))
     for local in plan.local_layers:
         weights = set(map(id, trainable_weights(local.kind, local.layer)))
-        needed = moving if id(local.layer) in missed_ids else moving - reached
+        needed = moving
+        if id(local.layer) in missed_ids:
+            needed = set(map(id, with_gradient))
         if needed.isdisjoint(weights):
             continue
         raise ValueError(

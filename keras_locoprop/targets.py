@@ -13,6 +13,8 @@ from keras_locoprop.precision import in_full_precision
 # What remains, from one batch to the next, of the mean of gradients' sizes.
 AVERAGING = 0.9
 _NO_GRADIENT = 1e-30
+# Of the largest size: what is smaller than this is a zero that was rounded.
+_NEGLIGIBLE = 1e-6
 
 
 class TargetRates(NamedTuple):
@@ -33,7 +35,8 @@ def network_gradient_scale(records, gradients, counts, dtype):
     r"""The typical size of the gradients at the network's pre-activations.
 
     One number for the network and the batch: the median over the recorded
-    calls of the root mean square, over examples and units, of
+    calls, but for those without a gradient, of the root mean square, over
+    examples and units, of
 
     `mean over the rows of an example of g`.
 
@@ -41,8 +44,9 @@ def network_gradient_scale(records, gradients, counts, dtype):
     targets ask for, whatever constant the loss is multiplied by. The mean over
     rows is there because the weights can only follow what the rows of an
     example ask for together; the median because single layers, as those before
-    a normalization, may have gradients of another order of magnitude. Rows that
-    do not count are left out.
+    a normalization, may have gradients of another order of magnitude. It is not
+    that of all calls because those behind a kernel that starts at zero, or in a
+    branch of weight zero, have none. Rows that do not count are left out.
     """
     sizes = ops.stack(
         [
@@ -53,7 +57,21 @@ def network_gradient_scale(records, gradients, counts, dtype):
             for record, gradient, count in zip(records, gradients, counts)
         ]
     )
-    return ops.median(sizes)
+    return _median_of_those_that_count(sizes)
+
+
+def _median_of_those_that_count(sizes):
+    total, count = ops.sum(sizes), sizes.shape[0]
+    counting = ops.cast(sizes > _NEGLIGIBLE * ops.max(sizes), "int32")
+    # They stand behind the others, in order; if there are none, at the end.
+    counting = ops.maximum(ops.sum(counting), 1)
+    first = count - counting
+    middle = ops.stack(
+        [first + (counting - 1) // 2, first + counting // 2],
+    )
+    median = ops.mean(ops.take(ops.sort(sizes), middle))
+    # A step that is not finite anywhere must not look as if it were.
+    return ops.where(ops.isfinite(total), median, total)
 
 
 def _gradient_size(record, gradient, counts):
@@ -61,7 +79,9 @@ def _gradient_size(record, gradient, counts):
     rows = [axis for axis in range(1, gradient.ndim) if axis not in units]
     if counts is None:
         mean = ops.mean(gradient, axis=rows) if rows else gradient
-        return ops.sqrt(ops.mean(ops.square(mean)))
+        size = ops.sqrt(ops.mean(ops.square(mean)))
+        # Of a call on no rows, as of an expert that nothing was sent to.
+        return ops.where(ops.size(gradient) > 0, size, ops.zeros_like(size))
     counts = ops.cast(counts, gradient.dtype)
     rows_of_example = ops.sum(counts, axis=rows, keepdims=True)
     mean = ops.sum(gradient, axis=rows, keepdims=True) / ops.maximum(

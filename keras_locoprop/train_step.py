@@ -11,6 +11,7 @@ from keras_locoprop import keras_private
 from keras_locoprop.network import Network
 from keras_locoprop.observed_graph import get_to_know
 from keras_locoprop.observed_graph import is_built
+from keras_locoprop.observed_graph import parts_to_build
 from keras_locoprop.optimizer import LocoProp
 from keras_locoprop.plan import check_is_model
 from keras_locoprop.plan import make_plan
@@ -171,7 +172,9 @@ def minimize(model, compute_loss, examples, sample_weight=None):
     if plan is None:
         raise ValueError(
             "`model` must be built before its first step, with all layers in "
-            f"it: call it once on a batch. Received: model={model}"
+            "it: call it once on a batch. A layer that no call uses has to be "
+            f"left out. Received: model={model}, where "
+            f"{[part.name for part in parts_to_build(model)]} are not built"
         )
     if optimizer.state.needs_network:
         raise ValueError(

@@ -48,6 +48,16 @@ class OnceMoreInCondition(Block):
         )
 
 
+class RegularizedInCondition(InCondition):
+    """All of its weights would have a gradient if it were never called."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(
+            FEATURES, use_bias=False, kernel_regularizer="l2", name="inside"
+        )
+
+
 class InOwnGraph(Block):
     def call(self, inputs):
         return compiled(lambda inputs: self.dense(inputs))(inputs)
@@ -64,7 +74,8 @@ def compiled(function):
 
 
 blocks = pytest.mark.parametrize(
-    "block", [InCondition, OnceMoreInCondition, InOwnGraph]
+    "block",
+    [InCondition, OnceMoreInCondition, RegularizedInCondition, InOwnGraph],
 )
 elsewhere_than_on_torch = pytest.mark.not_on(
     "torch", reason="it runs conditions as they are written"

@@ -74,6 +74,22 @@ def test_compute_loss():
         np.testing.assert_allclose(loss, expected)
 
 
+def test_copy_weight_decay_exclusions():
+    def decayed(optimizer):
+        weights = [keras.Variable([1.0], name=n) for n in ("gamma", "kernel")]
+        optimizer.build(weights)
+        optimizer.apply([keras.ops.zeros((1,))] * 2)
+        return [float(weight[0]) < 1 for weight in weights]
+
+    source, target = (keras.optimizers.AdamW(weight_decay=0.5) for _ in "12")
+    keras_private.copy_weight_decay_exclusions(source, target)
+    assert decayed(target) == [True, True]
+    target = keras.optimizers.AdamW(weight_decay=0.5)
+    source.exclude_from_weight_decay(var_names=["gamma"])
+    keras_private.copy_weight_decay_exclusions(source, target)
+    assert decayed(target) == [False, True]
+
+
 def test_loss_tracker():
     model = make_model()
     keras_private.loss_tracker(model).update_state(3.0)

@@ -238,3 +238,22 @@ def test_solvers_that_need_to_know_the_network(arguments, data):
     model.compile(optimizer=LocoProp(**arguments))
     with pytest.raises(ValueError, match="work in `fit`"):
         model.fit(data, verbose=0)
+
+
+def test_a_layer_that_was_not_built_is_named(data):
+    class Unfinished(OwnModel):
+        def __init__(self):
+            super().__init__()
+            self.used = layers.Dense(FEATURES)
+            self.unused = layers.Dense(3, name="later")
+
+        def call(self, inputs):
+            return self.used(inputs)
+
+    model = Unfinished()
+    model(data)
+    model.compile(LocoProp())
+    with pytest.raises(ValueError, match=r"`model` must be .*\['later'\]"):
+        keras_locoprop.minimize(
+            model, lambda: keras.ops.mean(model(data) ** 2), EXAMPLES
+        )

@@ -94,6 +94,23 @@ def test_the_loss_leaves_out_what_is_masked():
     )
 
 
+def test_metrics_of_losses_come_before_those_of_the_model():
+    """They are made by the first loss, which the state must outlast."""
+
+    class Counting(keras_locoprop.Model):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.area = keras.metrics.AUC(num_thresholds=7)
+
+    inputs = keras.Input((4,))
+    outputs = [layers.Dense(2)(inputs), layers.Dense(2)(inputs)]
+    model = Counting(inputs, outputs)
+    model.compile(LocoProp("auto"), ["mse", "mse"])
+    x = np.random.normal(size=(8, 4)).astype("float32")
+    losses = model.fit(x, [x[:, :2]] * 2, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
 def test_a_solver_without_curvature_needs_no_network(monkeypatch):
     def refuse(*arguments):
         raise AssertionError("not needed")

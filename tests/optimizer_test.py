@@ -302,6 +302,17 @@ def test_an_optimizer_that_keras_built_for_another_model():
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("name", ["inner_steps", "damping", "exclude"])
+def test_what_comes_too_late_is_refused(name):
+    optimizer = LocoProp()
+    before = optimizer.get_config()[name]
+    with pytest.raises(AttributeError, match=f"`{name}` must .*{name}=7"):
+        setattr(optimizer, name, 7)
+    assert optimizer.get_config()[name] == before
+    optimizer.learning_rate = 0.5
+    assert float(optimizer.learning_rate) == 0.5
+
+
 def test_every_argument_is_in_the_configuration():
     arguments = set(inspect.signature(LocoProp).parameters) - {"kwargs"}
     assert arguments <= LocoProp().get_config().keys()

@@ -42,7 +42,7 @@ def slice_count(examples, inner_batch_size, inner_steps):
         return 1
     if inner_batch_size is None:
         return default_slice_count(examples, inner_steps)
-    return -(-examples // inner_batch_size)
+    return larger(-(-examples // inner_batch_size), 1)
 
 
 def default_slice_count(examples, inner_steps):

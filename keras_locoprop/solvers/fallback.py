@@ -1,6 +1,7 @@
 """Weights without a local problem."""
 
 from keras_locoprop import backend
+from keras_locoprop import keras_private
 from keras_locoprop.solvers.keras_optimizer import displacements
 from keras_locoprop.solvers.keras_optimizer import without_constraints
 
@@ -15,6 +16,7 @@ class FallbackSolver:
 
     def __init__(self, optimizer):
         self._optimizer = type(optimizer).from_config(optimizer.get_config())
+        keras_private.copy_weight_decay_exclusions(optimizer, self._optimizer)
 
     def build(self, weights):
         self._optimizer.build(weights)

@@ -29,7 +29,9 @@ def copy_with_rate(optimizer, rate, rate_factor):
             super().update_step(gradient, variable, rate)
 
     config = optimizer.get_config() | {"learning_rate": rate}
-    return WithRateFactor.from_config(config), is_fused
+    copy = WithRateFactor.from_config(config)
+    keras_private.copy_weight_decay_exclusions(optimizer, copy)
+    return copy, is_fused
 
 
 def displacements(weights, starts):

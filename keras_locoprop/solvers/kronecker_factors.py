@@ -81,7 +81,7 @@ class KroneckerFactors:
         counts = ops.cast(counts, dtype)
         inputs, gradients = inputs * counts, gradients * counts
         rows = ops.maximum(ops.sum(counts), 1.0)
-        examples = ops.cast(examples, dtype)
+        examples = ops.maximum(ops.cast(examples, dtype), 1.0)
         # The curvature sums the rows of an example. The local problem, in which
         # there is no other factor, has that sum in `C`.
         per_input, per_output = rows, examples

@@ -177,6 +177,28 @@ def moved_by(model, x, y):
     return [b - w for b, w in zip(before, model.get_weights(), strict=True)]
 
 
+@pytest.mark.parametrize(
+    ("argument", "layer"), [("inner_optimizer", 0), ("fallback_optimizer", 1)]
+)
+def test_an_optimizer_inside_knows_what_not_to_decay(argument, layer, float64):
+    def displacements(weight_decay, kept=()):
+        optimizer = keras.optimizers.SGD(0.1, weight_decay=weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=list(kept))
+        keras.utils.set_random_seed(0)
+        model = make_model(inner_steps=1, **{argument: optimizer})
+        moved = moved_by(model, *make_batches()[0])
+        return moved[2 * layer : 2 * layer + 2]
+
+    plain = displacements(None)
+    for kept, decayed in ((0, 1), (1, 0)):
+        name = make_model().layers[layer].weights[kept].name
+        moved = displacements(0.5, [name])
+        np.testing.assert_allclose(moved[kept], plain[kept], **SMALL)
+        everything = displacements(0.5)
+        np.testing.assert_allclose(moved[decayed], everything[decayed], **SMALL)
+    assert np.any(np.abs(everything[0] - plain[0]) > 1e-3)
+
+
 def test_regularizer_of_a_layer_without_a_local_problem(float64):
     """That of a `Dense` is in tests/oracle_test.py."""
 
