@@ -151,8 +151,8 @@ VERDICTS = [
         ),
     ),
     (
-        "over seven epochs of the autoencoder they leave Lion and two of three "
-        "runs of SGD stuck.",
+        "over seven epochs of the MNIST autoencoder they leave Lion and two of "
+        "three runs of SGD stuck.",
         lambda: (
             stuck_at_equal_seconds("Lion") == 3
             and stuck_at_equal_seconds("SGD, momentum") == 2
@@ -163,6 +163,7 @@ VERDICTS = [
         'a classifier, `LocoProp.paper(variant="squared")` goes lower.',
         lambda: (
             order(SECONDS, "mnist")[0] == AUTO
+            and order(SECONDS, "fashion")[0] == AUTO
             and order(SECONDS, "classifier")[0] == SQUARED
         ),
     ),
