@@ -66,9 +66,7 @@ def _median_of_those_that_count(sizes):
     # They stand behind the others, in order; if there are none, at the end.
     counting = ops.maximum(ops.sum(counting), 1)
     first = count - counting
-    middle = ops.stack(
-        [first + (counting - 1) // 2, first + counting // 2],
-    )
+    middle = ops.stack([first + (counting - 1) // 2, first + counting // 2])
     median = ops.mean(ops.take(ops.sort(sizes), middle))
     # A step that is not finite anywhere must not look as if it were.
     return ops.where(ops.isfinite(total), median, total)

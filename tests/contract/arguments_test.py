@@ -222,6 +222,26 @@ def test_regularizer_of_a_layer_without_a_local_problem(float64):
     np.testing.assert_allclose(others[-1], plain[-1], **SMALL)
 
 
+@pytest.mark.parametrize(
+    ("learning_rate", "acts"), [(RATE, True), ("auto", False)]
+)
+def test_regularizers_that_are_not_in_the_loss(learning_rate, acts, float64):
+    class Unregularized(keras_locoprop.Sequential):
+        def compute_loss(self, x, y, y_pred, sample_weight, training=True):
+            return keras.ops.mean(keras.ops.square(y - y_pred))
+
+    def moved(regularizer):
+        keras.utils.set_random_seed(0)
+        dense = layers.Dense(2, kernel_regularizer=regularizer)
+        model = Unregularized([keras.Input((FEATURES,)), dense])
+        model.compile(LocoProp(learning_rate), "mse")
+        kernel, _ = moved_by(model, *make_batches()[0])
+        return kernel
+
+    difference = moved(keras.regularizers.L2(1.0)) - moved(None)
+    assert np.any(difference != 0) == acts
+
+
 def test_activity_regularizer_is_a_part_of_the_loss(float64):
     def displacement(loss, regularizer=None):
         keras.utils.set_random_seed(0)
