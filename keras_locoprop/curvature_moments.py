@@ -53,7 +53,9 @@ def update_moments(solver, network, matrices, seed):
     ]
     for matrix in matrices:
         calls = [
-            _rows_of_call(record, in_full_precision(gradient), doubted)
+            _rows_of_call(
+                record, in_full_precision(gradient), doubted, network.examples
+            )
             for record, gradient in reached
             if record.layer is matrix.layer
         ]
@@ -62,7 +64,7 @@ def update_moments(solver, network, matrices, seed):
     solver.refresh()
 
 
-def _rows_of_call(record, gradient, doubted):
+def _rows_of_call(record, gradient, doubted, examples):
     """Tuple `(inputs, gradients, counts, examples)` of one call."""
     kind, layer = layer_kind_of(record.layer), record.layer
     counts = counted_rows(record, gradient, doubted)
@@ -72,17 +74,19 @@ def _rows_of_call(record, gradient, doubted):
         else ops.cast(counts, gradient.dtype) * ops.ones_like(gradient)
     )
     units = kind.unit_axes(layer, gradient)
-    examples = _examples_within(gradient, units)
-    inputs = in_full_precision(record.inputs)[:examples]
-    rows = kind.output_rows(layer, gradient[:examples])
-    counts = kind.output_rows(layer, counts[:examples])[:, :1]
+    # A layer may work on parts of examples, or on some of them alone.
+    parts = _parts_within(gradient, units)
+    inputs = in_full_precision(record.inputs)[:parts]
+    rows = kind.output_rows(layer, gradient[:parts])
+    counts = kind.output_rows(layer, counts[:parts])[:, :1]
+    examples = parts * examples / larger(ops.shape(gradient)[0], 1)
     return kind.input_rows(layer, inputs), rows, counts, examples
 
 
-def _examples_within(gradient, units):
-    examples = ops.shape(gradient)[0]
+def _parts_within(gradient, units):
+    parts = ops.shape(gradient)[0]
     rows = 1
     for axis in range(1, gradient.ndim):
         if axis not in units:
             rows = rows * ops.shape(gradient)[axis]
-    return smaller(examples, larger(MAXIMUM_ROWS // rows, 1))
+    return smaller(parts, larger(MAXIMUM_ROWS // rows, 1))

@@ -10,6 +10,7 @@ from keras_locoprop import backend
 from keras_locoprop import keras_private
 from keras_locoprop.loss_link import link_of
 from keras_locoprop.losses import function_of
+from keras_locoprop.losses import named_alike
 
 
 class OutputPoint(NamedTuple):
@@ -50,14 +51,14 @@ def output_point(output, loss, records, activation_calls=()):
     if link is None or from_logits:
         return OutputPoint(output, linear, is_softmax, mask)
     for record in records:
-        if record.outputs is output and record.activation is link:
+        if record.outputs is output and named_alike(record.activation) is link:
             return OutputPoint(record.preactivation, link, is_softmax, mask)
     for layer, (inputs, *others), outputs in activation_calls:
         # Another argument is a mask, which changes what comes out.
         is_masked = any(other is not None for other in others)
         if (
             outputs[0] is output
-            and function_of(layer) is link
+            and named_alike(function_of(layer)) is link
             and not is_masked
         ):
             return OutputPoint(inputs, link, is_softmax, mask)

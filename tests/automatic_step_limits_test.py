@@ -42,6 +42,33 @@ def test_a_loss_that_layers_add_alone_is_refused():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(
+    ("learning_rate", "batch_size", "diverges"),
+    [
+        ("auto", 1, True),
+        ("auto", 4, True),
+        ("auto", 16, False),
+        (None, 1, False),
+    ],
+)
+@pytest.mark.not_on("torch", reason="it takes long in eager steps")
+def test_batches_of_a_few_examples(learning_rate, batch_size, diverges):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(256, 10)).astype("float32")
+    y = np.argmax(np.tanh(x) @ generator.normal(size=(10, 5)), axis=1)
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((10,)),
+            layers.Dense(32, "tanh"),
+            layers.Dense(5, "softmax"),
+        ]
+    )
+    model.compile(LocoProp(learning_rate), "sparse_categorical_crossentropy")
+    before = model.evaluate(x, y, verbose=0)
+    model.fit(x, y, batch_size=batch_size, epochs=2, verbose=0)
+    assert (model.evaluate(x, y, verbose=0) > before) == diverges
+
+
 def test_an_input_that_is_left_out(data):
     absent = keras.Input((FEATURES,), optional=True)
     inputs = keras.Input((FEATURES,))

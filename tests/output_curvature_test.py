@@ -136,9 +136,11 @@ LOGITS_OF = {
 @pytest.mark.parametrize(
     "loss", LOGITS_OF, ids=["name", "function", "class", "softmax", "sparse"]
 )
-def test_probabilities_are_looked_at_as_logits(loss):
+@pytest.mark.parametrize("module", [keras.activations, keras.ops])
+def test_probabilities_are_looked_at_as_logits(loss, module):
     z, y = keras.ops.zeros((2, 3)), keras.ops.ones((2, 3))
-    record = Record(None, None, z, False, LOGITS_OF[loss], y)
+    activation = getattr(module, LOGITS_OF[loss].__name__)
+    record = Record(None, None, z, False, activation, y)
     point = output_point(y, loss, [record])
     assert point.value is z
     assert point.activation is LOGITS_OF[loss]

@@ -27,6 +27,37 @@ def test_it_lowers_the_loss(name):
     assert int(model.optimizer.skipped_steps) == 0
 
 
+class Reshaped(keras.layers.Layer):
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = shape
+
+    def call(self, inputs):
+        return keras.ops.reshape(inputs, self.shape)
+
+
+def test_layers_that_work_on_parts_of_examples():
+    """As those within windows do; on whole ones it is the same network."""
+    x = np.random.default_rng(0).normal(size=(64, 6, 4)).astype("float32")
+
+    def trained(is_folded):
+        keras.utils.set_random_seed(0)
+        inputs = hidden = keras.Input((6, 4))
+        if is_folded:
+            hidden = Reshaped((-1, 4))(hidden)
+        hidden = keras.layers.Dense(5, "tanh")(hidden)
+        if is_folded:
+            hidden = Reshaped((-1, 6, 5))(hidden)
+        outputs = keras.layers.Dense(4)(hidden)
+        model = keras_locoprop.Model(inputs, outputs)
+        model.compile(LocoProp("auto"), "mse")
+        model.fit(x, x, batch_size=32, epochs=2, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    for one, other in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
 # What a model may end with in place of a layer with its activation.
 ENDS = {
     "layer": lambda activation: [

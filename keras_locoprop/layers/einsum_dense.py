@@ -1,5 +1,6 @@
 """Dense layers that are given by an equation, as attention's projections."""
 
+import itertools
 import math
 
 import keras
@@ -30,18 +31,18 @@ class EinsumDenseKind(LayerKind):
         inputs, axes = operands.split(",")
         contracted = "".join(axis for axis in axes if axis not in outputs)
         units = "".join(axis for axis in axes if axis in outputs)
-        # One product with a matrix, without any transposition.
+        # One product with a matrix, without any transposition or sum over rows.
         is_plain = (
             axes == contracted + units
             and inputs.endswith(contracted)
             and outputs.endswith(units)
+            and inputs.removesuffix(contracted) == outputs.removesuffix(units)
             and not set(units) & set(inputs)
         )
-        shape = self.fans(layer)
-        has_other_bias = (
-            layer.bias is not None and math.prod(layer.bias.shape) != shape[1]
-        )
-        return shape if is_plain and not has_other_bias else None
+        has_other_bias = layer.bias is not None and _without_leading_ones(
+            layer.bias.shape
+        ) != _without_leading_ones(layer.kernel.shape[len(contracted) :])
+        return self.fans(layer) if is_plain and not has_other_bias else None
 
     def input_rows(self, layer, inputs):
         return ops.reshape(inputs, (-1, self.matrix_shape(layer)[0]))
@@ -56,6 +57,10 @@ class EinsumDenseKind(LayerKind):
             for position, axis in enumerate(front + back)
             if axis in kernel_axes
         )
+
+
+def _without_leading_ones(shape):
+    return tuple(itertools.dropwhile(lambda size: size == 1, shape))
 
 
 register_layer_kind(EinsumDenseKind(keras.layers.EinsumDense))

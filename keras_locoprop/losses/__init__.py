@@ -7,6 +7,7 @@ from keras_locoprop.losses.matching_loss import MatchingLoss
 from keras_locoprop.losses.registry import is_activation_layer
 from keras_locoprop.losses.registry import is_non_monotone
 from keras_locoprop.losses.registry import matching_loss_of
+from keras_locoprop.losses.registry import named_alike
 from keras_locoprop.losses.registry import register_matching_loss
 from keras_locoprop.losses.registry import registered_matching_losses
 
@@ -16,6 +17,7 @@ __all__ = [
     "is_activation_layer",
     "is_non_monotone",
     "matching_loss_of",
+    "named_alike",
     "register_matching_loss",
     "registered_matching_losses",
 ]

@@ -50,7 +50,17 @@ def of_leaky_relu(layer):
 
 def of_prelu(layer):
     # Its slopes are held for the length of a solve; the fallback trains them.
-    return MatchingLoss("prelu", layer.call, lambda z: 0.5 * z * layer.call(z))
+    # Not the layer itself, which takes tensors of its own precision alone.
+    def slopes(z):
+        return ops.cast(layer.alpha, z.dtype)
+
+    def potential(z):
+        positive, negative = ops.square(ops.relu(z)), ops.square(ops.relu(-z))
+        return 0.5 * positive + 0.5 * slopes(z) * negative
+
+    return MatchingLoss(
+        "prelu", lambda z: ops.relu(z) - slopes(z) * ops.relu(-z), potential
+    )
 
 
 def of_elu(layer):

@@ -99,15 +99,20 @@ def matching_loss_of(activation):
     """
     if is_activation_layer(activation):
         return _LOSSES_OF_LAYERS[type(activation)](activation)
-    if activation is None:
-        activation = keras.activations.linear
-    name = getattr(activation, "__name__", None)
-    if name and getattr(keras.ops, name, None) is activation:
-        activation = getattr(keras.activations, name, activation)
     try:
-        return _LOSSES.get(activation)
+        return _LOSSES.get(named_alike(activation))
     except TypeError:  # An unhashable callable cannot have been registered.
         return None
+
+
+def named_alike(activation):
+    """That of `keras.activations`, for `None` and functions of `keras.ops`."""
+    if activation is None:
+        return keras.activations.linear
+    name = getattr(activation, "__name__", None)
+    if name and getattr(keras.ops, name, None) is activation:
+        return getattr(keras.activations, name, activation)
+    return activation
 
 
 def is_non_monotone(activation):

@@ -286,6 +286,19 @@ def test_layers_that_multiply_rows_by_a_matrix(name):
             ),
             (4, 6, 5),
         ),
+        # Several rows of the inputs make one of the outputs.
+        (lambda: keras.layers.EinsumDense("abc,cd->ad", (3,)), (6, 5, 4)),
+        (
+            lambda: keras.layers.EinsumDense("abcd,de->acbe", (5, 2, 3)),
+            (6, 2, 5, 4),
+        ),
+        # As many biases as units, but those of rows.
+        (
+            lambda: keras.layers.EinsumDense(
+                "abc,cd->abd", (6, 6), bias_axes="b"
+            ),
+            (4, 6, 5),
+        ),
     ],
 )
 def test_layers_that_do_not(make, shape):

@@ -45,6 +45,20 @@ def test_the_gradient_of_the_potential_is_the_layer(make, float64):
         )
 
 
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_it_works_in_another_precision_than_the_layer(make):
+    """Layers in half precision are solved, and losses reported, in more."""
+    layer = make()
+    layer.build((40, 3))
+    loss = matching_loss_of(layer)
+    z = keras.ops.convert_to_tensor(np.random.normal(size=(40, 3)), "float16")
+    assert (
+        keras.backend.standardize_dtype(loss.activation(z).dtype) == "float16"
+    )
+    value = loss.value(z, z)
+    assert keras.backend.standardize_dtype(value.dtype) == "float16"
+
+
 def test_which_layers_are_activations():
     assert is_activation_layer(layers.ReLU())
     assert not is_activation_layer(layers.Dense(1))
