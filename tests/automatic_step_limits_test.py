@@ -46,7 +46,6 @@ def test_a_loss_that_layers_add_alone_is_refused():
     ("learning_rate", "batch_size", "diverges"),
     [
         ("auto", 1, True),
-        ("auto", 4, True),
         ("auto", 16, False),
         (None, 1, False),
     ],

@@ -35,6 +35,9 @@ class Reshaped(keras.layers.Layer):
     def call(self, inputs):
         return keras.ops.reshape(inputs, self.shape)
 
+    def compute_output_shape(self, input_shape):
+        return (None, *self.shape[1:])
+
 
 def test_layers_that_work_on_parts_of_examples():
     """As those within windows do; on whole ones it is the same network."""
