@@ -1,5 +1,6 @@
 """Where each layer's output should go: the targets of the local problems."""
 
+import math
 from typing import Any
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from keras_locoprop.layers import layer_kind_of
 from keras_locoprop.local_problem import Call
 from keras_locoprop.local_problem import LocalProblem
 from keras_locoprop.precision import in_full_precision
+from keras_locoprop.sizes import larger
 
 # What remains, from one batch to the next, of the mean of gradients' sizes.
 AVERAGING = 0.9
@@ -77,9 +79,10 @@ def _gradient_size(record, gradient, counts):
     rows = [axis for axis in range(1, gradient.ndim) if axis not in units]
     if counts is None:
         mean = ops.mean(gradient, axis=rows) if rows else gradient
-        size = ops.sqrt(ops.mean(ops.square(mean)))
-        # Of a call on no rows, as of an expert that nothing was sent to.
-        return ops.where(ops.size(gradient) > 0, size, ops.zeros_like(size))
+        # There are none in a call on no rows, as of an expert that is idle.
+        elements = larger(math.prod(ops.shape(mean)), 1)
+        total = ops.sum(ops.square(mean))
+        return ops.sqrt(total / ops.cast(elements, total.dtype))
     counts = ops.cast(counts, gradient.dtype)
     rows_of_example = ops.sum(counts, axis=rows, keepdims=True)
     mean = ops.sum(gradient, axis=rows, keepdims=True) / ops.maximum(
