@@ -188,7 +188,10 @@ class AutomaticStep:
             forward, weights, directions
         )
         curved = gauss_newton_products(
-            functools.partial(loss, points), outputs, products
+            functools.partial(loss, points),
+            outputs,
+            products,
+            network.averaged_over,
         )
         curvatures = _pairs(
             list(zip(products, curved)),

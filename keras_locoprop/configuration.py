@@ -1,6 +1,7 @@
 """The settings that LocoProp comes with."""
 
 import keras
+import numpy as np
 
 from keras_locoprop.solvers import SQUARED_ONLY
 from keras_locoprop.solvers import WITHOUT_RATE
@@ -48,6 +49,14 @@ def default_weight_averaging(
     ):
         return 0.0
     return WEIGHT_AVERAGING
+
+
+def with_python_numbers(arguments):
+    """The same with NumPy's numbers as Python's, which can be saved."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in arguments.items()
+    }
 
 
 def paper_arguments():

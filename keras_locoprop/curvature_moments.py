@@ -41,7 +41,13 @@ def update_moments(solver, network, matrices, seed):
 
     def cotangents(kept):
         points, _, loss = kept
-        return sampled_gradients(functools.partial(loss, points), points, seed)
+        return sampled_gradients(
+            functools.partial(loss, points),
+            points,
+            network.examples,
+            network.averaged_over,
+            seed,
+        )
 
     (_, records, _), gradients = backend.pulled_back(forward, cotangents)
     solver.begin_update(network.examples)

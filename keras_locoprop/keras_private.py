@@ -14,6 +14,7 @@ from keras.src.models.model import functional_init_arguments
 __all__ = [
     "Functional",
     "all_sublayers",
+    "averages_of_weights",
     "call_model",
     "compute_loss",
     "copy_weight_decay_exclusions",
@@ -43,6 +44,17 @@ def direct_sublayers(layer):
 def all_sublayers(layer):
     """Every layer that `layer` holds, itself or through another one."""
     return layer._flatten_layers(include_self=False)
+
+
+def averages_of_weights(optimizer):
+    """Those of `use_ema`, by the ids of the weights."""
+    averages = optimizer._model_variables_moving_average
+    weights = optimized_variables(optimizer)
+    return {
+        id(weight): average
+        for weight, average in zip(weights, averages, strict=True)
+        if average is not None
+    }
 
 
 def call_model(model, inputs, training):

@@ -221,6 +221,7 @@ class LocalProblem(NamedTuple):
 
     def _regularizer_gradient(self, weight):
         gradient = backend.gradient(weight.regularizer, weight)
+        gradient = in_full_precision(gradient)
         return ops.cast(self.regularization_rate, gradient.dtype) * gradient
 
 

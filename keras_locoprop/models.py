@@ -200,7 +200,10 @@ def _divide_built_optimizer(model):
     built is left so: it takes nothing from the file, as in Keras.
     """
     optimizer = getattr(model, "optimizer", None)
-    if find_locoprop(optimizer) is not None and optimizer.built:
+    locoprop = find_locoprop(optimizer)
+    if locoprop is None or not optimizer.built:
+        return
+    if not locoprop.state.is_divided:
         prepare_optimizer(model)
 
 

@@ -52,6 +52,18 @@ class Network:
         x, _, _ = self._batch
         return ops.shape(first_input(x))[0]
 
+    @property
+    def averaged_over(self):
+        """How many examples the loss is a mean over: one if it is a sum."""
+        return self.examples if self._has_means() else 1
+
+    def _has_means(self):
+        """Whether no loss sums over examples; one of one's own does not."""
+        losses = keras.tree.flatten(self._model.loss)
+        return all(
+            getattr(loss, "reduction", "mean") in _MEANS for loss in losses
+        )
+
     def rows_for_curvature(self, scalars=50_000):
         """How many examples the quadratic model needs.
 
@@ -60,14 +72,10 @@ class Network:
         a mean over examples.
         """
         examples = self.examples
-        losses = keras.tree.flatten(self._model.loss)
-        are_means = all(
-            getattr(loss, "reduction", "mean") in _MEANS for loss in losses
-        )
         own_loss = (
             type(self._model).compute_loss is not keras.Model.compute_loss
         )
-        if own_loss or not are_means:
+        if own_loss or not self._has_means():
             return examples
         sizes = [
             output.shape[1:]
@@ -139,14 +147,17 @@ class Network:
         return loss(points, [point.value for point in points])
 
     def _snapshots(self):
-        """Pairs of what a forward pass changes and its value."""
+        """Tuples of what a forward pass changes, its value and its version."""
         # Not two lists: the first loss makes metrics, in front of others.
         state = self._model.non_trainable_variables + [
             variable
             for metric in self._model.metrics
             for variable in metric.variables
         ]
-        return [(variable, backend.snapshot(variable)) for variable in state]
+        return [
+            (variable, backend.snapshot(variable), backend.version(variable))
+            for variable in state
+        ]
 
 
 def _predicted(point, value):
@@ -163,8 +174,10 @@ def _predicted(point, value):
 
 
 def _restore(snapshots):
-    for variable, value in snapshots:
-        variable.assign(value)
+    for variable, value, version in snapshots:
+        # PyTorch refuses gradients through what has been written to since.
+        if version is None or version != backend.version(variable):
+            variable.assign(value)
 
 
 def _product(shape):

@@ -13,6 +13,7 @@ from keras_locoprop.configuration import default_inner_optimizer
 from keras_locoprop.configuration import default_weight_averaging
 from keras_locoprop.configuration import paper_arguments
 from keras_locoprop.configuration import resolve_defaults
+from keras_locoprop.configuration import with_python_numbers
 from keras_locoprop.optimizer_state import make_state
 from keras_locoprop.precision import full_precision
 from keras_locoprop.solvers import WITHOUT_RATE
@@ -225,7 +226,9 @@ class LocoProp(keras.optimizers.Optimizer):
             "maximum_width": maximum_width,
             "weight_averaging": weight_averaging,
         }
+        own_arguments = with_python_numbers(own_arguments)
         check_arguments(own_arguments)
+        learning_rate = own_arguments["learning_rate"]
         unusable = (LocoProp, *WRAPPERS)
         inner = resolve_optimizer(
             "inner_optimizer",
@@ -267,7 +270,8 @@ class LocoProp(keras.optimizers.Optimizer):
         )
 
     def __setattr__(self, name, value):
-        if name in _PLAIN_ARGUMENTS and hasattr(self, "_state"):
+        arguments = (*_PLAIN_ARGUMENTS, "inner_optimizer", "fallback_optimizer")
+        if name in arguments and hasattr(self, "_state"):
             raise AttributeError(
                 f"`{name}` must be given to `LocoProp` when it is made: its "
                 "solvers and compiled steps have the value that it had then. "
@@ -386,12 +390,16 @@ class LocoProp(keras.optimizers.Optimizer):
         self.assign_sub(variable, ops.cast(gradient, variable.dtype))
 
     def finalize_variable_values(self, var_list):
-        super().finalize_variable_values(var_list)
-        if self.use_ema:
-            # On JAX a weight would be its average, the same array: `evaluate`,
-            # which gives a model's arrays away to its steps, would take both.
-            for variable in var_list:
-                variable.assign(ops.copy(variable))
+        # Before the first step the averages are zeros. Keras goes by positions,
+        # among which there is none of a layer that has been frozen since.
+        if not self.use_ema or not int(self.iterations):
+            return
+        averages = keras_private.averages_of_weights(self)
+        for variable in var_list:
+            if id(variable) in averages:
+                # A copy, as on JAX both would be the same array: `evaluate`,
+                # which gives a model's arrays away to its steps, takes both.
+                variable.assign(ops.copy(averages[id(variable)]))
 
     def set_weights(self, weights):
         if self.built and len(weights) > len(self.variables):
@@ -406,6 +414,8 @@ class LocoProp(keras.optimizers.Optimizer):
         # Copies, for the caller may change what is in them.
         own_config = {
             **{name: getattr(self, name) for name in _PLAIN_ARGUMENTS},
+            # Keras's own list would take the optimizer's state along.
+            "exclude": None if self.exclude is None else list(self.exclude),
             "inner_optimizer": self._state.inner_config,
             "fallback_optimizer": self._state.fallback_config,
             "local_weights": self._state.local_indices,

@@ -200,6 +200,11 @@ class OptimizerState:
             self._track(variable)
 
     @property
+    def is_divided(self):
+        """Whether the solvers have their weights, and state for them."""
+        return self._solvers_built
+
+    @property
     def variables(self):
         """What a solve changes."""
         if not self._solvers_built:

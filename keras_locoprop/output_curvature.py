@@ -65,30 +65,35 @@ def output_point(output, loss, records, activation_calls=()):
     return OutputPoint(output, linear, False, mask)
 
 
-def gauss_newton_products(loss, points, products):
+def gauss_newton_products(loss, points, products, averaged_over):
     """Multiplies tangents of the outputs by the loss's Hessian.
 
-    Where the loss is piecewise linear and has none, by the sum of the outer
-    products of its gradients.
+    Where the loss is piecewise linear in an output and has none, by the sum of
+    the outer products of its gradients.
 
     Args:
         loss: Callable that maps a list of tensors in place of `points` to the
             loss.
         points: List of tensors.
         products: List of lists of tensors, aligned with `points`.
+        averaged_over: The number of examples that the loss is a mean over, a
+            scalar tensor or an integer; one if it is a sum.
 
     Returns:
         List of lists of tensors, likewise.
     """
     gradient, curved = backend.hessian_products(loss, points, products)
-    examples = ops.cast(ops.shape(points[0])[0], points[0].dtype)
-    is_curved = ops.any(
-        ops.stack([ops.any(entry != 0) for entry in sum(curved, [])])
-    )
+    averaged_over = ops.cast(averaged_over, points[0].dtype)
+    are_curved = [
+        ops.any(ops.stack([ops.any(entry != 0) for entry in of_point]))
+        for of_point in zip(*curved)
+    ]
     return [
         [
-            ops.where(is_curved, h, examples * g * _row_sums(g * t))
-            for g, t, h in zip(gradient, tangent, of_tangent)
+            ops.where(is_curved, h, averaged_over * g * _row_sums(g * t))
+            for is_curved, g, t, h in zip(
+                are_curved, gradient, tangent, of_tangent
+            )
         ]
         for tangent, of_tangent in zip(products, curved)
     ]
@@ -99,7 +104,7 @@ def _row_sums(tensor):
     return ops.sum(tensor, axes, keepdims=True) if axes else tensor
 
 
-def sampled_gradients(loss, output_points, seed):
+def sampled_gradients(loss, output_points, examples, averaged_over, seed):
     r"""Draws gradients whose second moments are the loss's own curvature.
 
     For each example, `E[ĝ ĝᵀ] = H`, its loss's Hessian in the output: for a
@@ -109,8 +114,10 @@ def sampled_gradients(loss, output_points, seed):
     Hessian's product with a vector.
 
     Args:
-        loss: As in `gauss_newton_products`; a mean over examples.
+        loss: As in `gauss_newton_products`.
         output_points: List of `OutputPoint`.
+        examples: The number of examples, a scalar tensor or an integer.
+        averaged_over: As in `gauss_newton_products`.
         seed: `keras.random.SeedGenerator`.
 
     Returns:
@@ -121,7 +128,9 @@ def sampled_gradients(loss, output_points, seed):
     probes = [keras.random.normal(ops.shape(p), seed=seed) for p in points]
     probes = [ops.cast(v, p.dtype) for v, p in zip(probes, points)]
     gradient, products = backend.hessian_products(loss, points, [ones, probes])
-    examples = ops.cast(ops.shape(points[0])[0], points[0].dtype)
+    dtype = points[0].dtype
+    examples = ops.cast(examples, dtype)
+    of_gradients = ops.sqrt(examples * ops.cast(averaged_over, dtype))
     sampled = []
     for point, g, h, probe, product in zip(
         output_points, gradient, products[0], probes, products[1]
@@ -135,7 +144,7 @@ def sampled_gradients(loss, output_points, seed):
         size = ops.sum(ops.square(product))
         one_by_one = ops.logical_and(error <= 1e-6 * size, size > 0)
         root = ops.sqrt(ops.maximum(examples * h, 0.0))
-        sampled.append(ops.where(one_by_one, root * signs, examples * g))
+        sampled.append(ops.where(one_by_one, root * signs, of_gradients * g))
     return sampled
 
 

@@ -74,6 +74,17 @@ def test_compute_loss():
         np.testing.assert_allclose(loss, expected)
 
 
+def test_averages_of_weights():
+    weights = [keras.Variable([1.0]), keras.Variable([2.0])]
+    optimizer = keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5)
+    optimizer.build(weights)
+    for _ in range(2):
+        optimizer.apply([keras.ops.ones((1,))] * 2)
+    averages = keras_private.averages_of_weights(optimizer)
+    for weight, expected in zip(weights, (0.25, 1.25), strict=True):
+        np.testing.assert_allclose(averages[id(weight)], [expected])
+
+
 def test_copy_weight_decay_exclusions():
     def decayed(optimizer):
         weights = [keras.Variable([1.0], name=n) for n in ("gamma", "kernel")]

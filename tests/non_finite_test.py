@@ -40,6 +40,30 @@ def data():
     return x, x[:, :2].copy()
 
 
+def test_averages_of_no_step_are_no_weights(data):
+    model = make_model()
+    model.compile(LocoProp(use_ema=True), "mse")
+    before = model.get_weights()
+    x, y = data
+    model.fit(np.full_like(x, np.nan), y, verbose=0)
+    assert int(model.optimizer.skipped_steps) == 2
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    model.fit(x, y, verbose=0)
+    assert np.any(before[0] != model.get_weights()[0])
+
+
+def test_averages_of_a_first_step_that_fails_are_no_weights(data):
+    model = make_model()
+    model.compile(LocoProp(use_ema=True), "mse")
+    before = model.get_weights()
+    x, _ = data
+    with pytest.raises((ValueError, TypeError, RuntimeError)):
+        model.fit(x, np.ones((40, 7)), verbose=0)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def not_a_number_in_inputs(x, y):
     x[3, 1] = np.nan
 

@@ -1,5 +1,6 @@
 import ast
 import inspect
+import pickle
 import re
 
 import keras
@@ -52,6 +53,24 @@ def test_out_of_range(argument, value):
         LocoProp(**{argument: value})
     assert f"`{argument}` must be" in str(error.value)
     assert f"Received: {argument}=" in str(error.value)
+
+
+def test_numbers_of_numpy():
+    """As `np.arange` and arrays in half precision have them."""
+    numbers = {
+        "learning_rate": np.float32(0.5),
+        "activation_learning_rate": np.float16(0.25),
+        "inner_steps": np.int64(2),
+        "inner_batch_size": np.uint8(64),
+        "proximal": np.float64(0.5),
+        "damping": np.int32(1),
+    }
+    config = LocoProp(**numbers).get_config()
+    for name, number in numbers.items():
+        assert config[name] == number
+        assert type(config[name]) in (int, float)
+    with pytest.raises(ValueError, match="`inner_steps` must be an integer"):
+        LocoProp(inner_steps=np.float32(2.0))
 
 
 def several(*optimizers):
@@ -302,7 +321,16 @@ def test_an_optimizer_that_keras_built_for_another_model():
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("name", ["inner_steps", "damping", "exclude"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "inner_steps",
+        "damping",
+        "exclude",
+        "inner_optimizer",
+        "fallback_optimizer",
+    ],
+)
 def test_what_comes_too_late_is_refused(name):
     optimizer = LocoProp()
     before = optimizer.get_config()[name]
@@ -311,6 +339,13 @@ def test_what_comes_too_late_is_refused(name):
     assert optimizer.get_config()[name] == before
     optimizer.learning_rate = 0.5
     assert float(optimizer.learning_rate) == 0.5
+
+
+def test_the_configuration_is_of_plain_values():
+    optimizer = LocoProp(exclude=["last"])
+    config = optimizer.get_config()
+    assert type(config["exclude"]) is list
+    assert pickle.loads(pickle.dumps(config)) == config
 
 
 def test_every_argument_is_in_the_configuration():

@@ -26,7 +26,7 @@ def targets():
     return np.tile([[0.2, 0.5, 0.3]], (ROWS, 1)).astype("float32")
 
 
-def second_moment(loss, targets, value, is_softmax=False):
+def second_moment(loss, targets, value, is_softmax=False, averaged_over=ROWS):
     point = OutputPoint(
         keras.ops.convert_to_tensor(value),
         keras.activations.linear,
@@ -36,6 +36,8 @@ def second_moment(loss, targets, value, is_softmax=False):
     [gradient] = sampled_gradients(
         lambda values: loss(targets, values[0]),
         [point],
+        ROWS,
+        averaged_over,
         keras.random.SeedGenerator(0),
     )
     gradient = np.asarray(gradient)
@@ -95,6 +97,15 @@ def test_elsewhere_the_gradients_themselves(loss, outputs, targets):
     )
 
 
+def test_elsewhere_of_a_sum_the_sum_over_examples(outputs, targets):
+    loss = losses.MeanAbsoluteError
+    of_mean = second_moment(loss(), targets, outputs)
+    of_sum = second_moment(
+        loss(reduction="sum"), targets, outputs, averaged_over=1
+    )
+    np.testing.assert_allclose(of_sum, ROWS * of_mean, rtol=1e-4)
+
+
 def test_products_of_a_loss_without_curvature(outputs, targets):
     """Those of the mean outer product of the gradients."""
     loss = losses.MeanAbsoluteError()
@@ -104,10 +115,38 @@ def test_products_of_a_loss_without_curvature(outputs, targets):
         lambda values: loss(targets[:4], values[0]),
         [value],
         [[keras.ops.convert_to_tensor(tangent)]],
+        4,
     )
     signs = np.sign(outputs[:4] - targets[:4]) / UNITS
     expected = signs * np.sum(signs * tangent, axis=1, keepdims=True) / 4
     np.testing.assert_allclose(product, expected, rtol=1e-5)
+
+
+def test_products_of_one_curved_loss_beside_another(outputs, targets):
+    values = [keras.ops.convert_to_tensor(outputs[:4])] * 2
+    tangents = np.random.normal(size=(2, 4, UNITS)).astype("float32")
+    tangents = list(map(keras.ops.convert_to_tensor, tangents))
+    both = losses.MeanSquaredError(), losses.MeanAbsoluteError()
+
+    def alone(loss, value, tangent):
+        [[product]] = gauss_newton_products(
+            lambda values: loss(targets[:4], values[0]), [value], [[tangent]], 4
+        )
+        return product
+
+    [products] = gauss_newton_products(
+        lambda values: sum(
+            loss(targets[:4], value)
+            for loss, value in zip(both, values, strict=True)
+        ),
+        values,
+        [tangents],
+        4,
+    )
+    for loss, value, tangent, product in zip(
+        both, values, tangents, products, strict=True
+    ):
+        np.testing.assert_allclose(product, alone(loss, value, tangent))
 
 
 def test_products_are_those_with_the_hessian(outputs, targets):
@@ -118,6 +157,7 @@ def test_products_are_those_with_the_hessian(outputs, targets):
         lambda values: loss(targets[:4], values[0]),
         [value],
         [[keras.ops.convert_to_tensor(tangent)]],
+        4,
     )
     p = softmax(outputs[0])
     expected = tangent @ (np.diag(p) - np.outer(p, p)) / 4

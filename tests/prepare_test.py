@@ -127,6 +127,44 @@ def test_recompiling_with_a_frozen_layer(data):
     assert np.any(model.get_weights()[2] != before[2])
 
 
+def test_averages_beside_a_layer_that_has_been_frozen():
+    """Keras hands them out by positions, which are others by then."""
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+
+    def make(**arguments):
+        keras.utils.set_random_seed(0)
+        model = keras_locoprop.Sequential(
+            [keras.Input((4,)), *(layers.Dense(4) for _ in range(3))]
+        )
+        model.compile(LocoProp(weight_averaging=0.0, **arguments), "mse")
+        model.fit(x, x, shuffle=False, verbose=0)
+        model.layers[0].trainable = False
+        model.compile(model.optimizer, "mse")
+        before = model.get_weights()
+        model.fit(x, x, batch_size=64, shuffle=False, verbose=0)
+        return before, model.get_weights()
+
+    # Averages with a momentum of almost none are the weights themselves.
+    before, averaged = make(use_ema=True, ema_momentum=1e-6)
+    _, plain = make()
+    assert_same(averaged[:2], before[:2], 0.0)
+    for one, other in zip(averaged, plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_loading_weights_before_an_unfrozen_layer_is_compiled(data, tmp_path):
+    model = compiled(MODELS["functional"])
+    model.layers[1].trainable = False
+    model.compile(model.optimizer, "sparse_categorical_crossentropy")
+    model.fit(*data, verbose=0)
+    model.save_weights(tmp_path / "of.weights.h5")
+    before = model.get_weights()
+    model.layers[1].trainable = True
+    model.set_weights([weight + 1.0 for weight in before])
+    model.load_weights(tmp_path / "of.weights.h5")
+    assert_same(model.get_weights(), before, 0.0)
+
+
 def test_subclassing_is_unharmed_by_functional_use(data):
     UsedFunctionally(*functional())
     assert keras_locoprop.models.Functional not in Subclassed.__mro__

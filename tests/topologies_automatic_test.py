@@ -108,3 +108,58 @@ def test_an_output_that_depends_on_no_weight():
     x = np.random.normal(size=(32, 4)).astype("float32")
     losses = model.fit(x, [x[:, :2], x], epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
+
+
+def test_a_first_output_that_is_one_number_and_has_no_loss():
+    """As a penalty that is returned to be looked at."""
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(8, "tanh")(inputs)
+    outputs = [keras.ops.mean(hidden), keras.layers.Dense(2)(hidden)]
+    model = keras_locoprop.Model(inputs, outputs)
+    model.compile(LocoProp("auto"), [None, "mse"])
+    x = np.random.normal(size=(32, 4)).astype("float32")
+    losses = model.fit(x, [x[:, 0], x[:, :2]], epochs=5, verbose=0)
+    losses = losses.history["loss"]
+    assert losses[-1] < losses[0]
+    assert int(model.optimizer.skipped_steps) == 0
+
+
+def test_a_frozen_layer_behind_others():
+    """Gradients pass through its kernel, which is no weight of the model's."""
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, "tanh"),
+            keras.layers.Dense(8, "tanh", trainable=False),
+            keras.layers.LayerNormalization(trainable=False),
+            keras.layers.Dense(2, trainable=False),
+        ]
+    )
+    model.compile(LocoProp("auto"), "mse")
+    x = np.random.normal(size=(32, 4)).astype("float32")
+    losses = model.fit(x, x[:, :2], epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_a_sum_of_absolute_errors_is_trained_as_their_mean():
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+
+    def trained(reduction):
+        keras.utils.set_random_seed(0)
+        model = keras_locoprop.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(8, "tanh"),
+                keras.layers.Dense(2),
+            ]
+        )
+        loss = keras.losses.MeanAbsoluteError(reduction=reduction)
+        model.compile(LocoProp("auto"), loss)
+        model.fit(
+            x, x[:, :2], batch_size=32, epochs=2, shuffle=False, verbose=0
+        )
+        return model.get_weights()
+
+    means, sums = map(trained, ("sum_over_batch_size", "sum"))
+    for one, other in zip(means, sums, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)

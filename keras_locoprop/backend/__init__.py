@@ -37,7 +37,7 @@ FUNCTIONS = {
         "train_function",
         "variable_scope",
     ),
-    "tensors": ("cholesky", "snapshot", "widest_float"),
+    "tensors": ("cholesky", "snapshot", "version", "widest_float"),
 }
 _SERVED = ("tensorflow", "jax", "torch")
 

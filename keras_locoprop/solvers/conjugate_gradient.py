@@ -44,9 +44,9 @@ class ConjugateGradientSolver:
             weight before minus after. The weights are left as they were.
         """
         return [
-            ops.cast(learning_rate, part.dtype) * part
+            ops.cast(ops.cast(learning_rate, part.dtype) * part, weight.dtype)
             for problem in problems
-            for part in self._solve_one(problem)
+            for weight, part in zip(problem.weights, self._solve_one(problem))
         ]
 
     def _solve_one(self, problem):

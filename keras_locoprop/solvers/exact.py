@@ -166,7 +166,9 @@ class ExactSolver:
                 displacements += [next(of_others) for _ in problem.weights]
                 continue
             factors = self._factors[id(problem.weights[0])]
-            displacements += factors.solve(
-                problem.start_gradients(learning_rate)
-            )
+            solution = factors.solve(problem.start_gradients(learning_rate))
+            displacements += [
+                ops.cast(part, weight.dtype)
+                for part, weight in zip(solution, problem.weights)
+            ]
         return displacements

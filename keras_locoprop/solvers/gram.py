@@ -51,7 +51,8 @@ class GramSolver(IterativeSolver):
 
         def by_gram(step):
             moved = [
-                weight - start for weight, start in zip(problem.weights, starts)
+                ops.cast(weight - start, gram.dtype)
+                for weight, start in zip(problem.weights, starts)
             ]
             kernel = ops.matmul(gram[:, :-1], ops.reshape(moved[0], shape))
             if len(moved) > 1:

@@ -102,7 +102,8 @@ class IterativeSolver:
             gradients = [g for source in sources for g in source(position)]
             if self.proximal and position > 0:
                 gradients = [
-                    gradient + self.proximal * (weight - start)
+                    gradient
+                    + self.proximal * ops.cast(weight - start, gradient.dtype)
                     for gradient, weight, start in zip(
                         gradients, weights, starts
                     )

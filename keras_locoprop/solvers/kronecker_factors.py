@@ -68,10 +68,9 @@ class KroneckerFactors:
                 and the number of examples that the rows are of.
             decay: Scalar tensor: what remains of the running moments.
         """
-        examples = calls[0][3]
+        *tensors, examples = zip(*calls)
         inputs, gradients, counts = (
-            ops.concatenate(parts, axis=0)
-            for parts in zip(*[call[:3] for call in calls])
+            ops.concatenate(parts, axis=0) for parts in tensors
         )
         dtype = self.inputs_moment.dtype
         inputs, gradients = ops.cast(inputs, dtype), ops.cast(gradients, dtype)
@@ -81,7 +80,9 @@ class KroneckerFactors:
         counts = ops.cast(counts, dtype)
         inputs, gradients = inputs * counts, gradients * counts
         rows = ops.maximum(ops.sum(counts), 1.0)
-        examples = ops.maximum(ops.cast(examples, dtype), 1.0)
+        # A call on no rows is of no examples.
+        examples = ops.max(ops.stack([ops.cast(e, dtype) for e in examples]))
+        examples = ops.maximum(examples, 1.0)
         # The curvature sums the rows of an example. The local problem, in which
         # there is no other factor, has that sum in `C`.
         per_input, per_output = rows, examples

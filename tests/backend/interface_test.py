@@ -268,6 +268,15 @@ def test_snapshot_stays_when_the_variable_moves():
     np.testing.assert_allclose(before, [1.0, 2.0])
 
 
+def test_version_tells_what_gradients_cannot_pass_any_more():
+    variable = keras.Variable([1.0, 2.0])
+    before = backend.version(variable)
+    assert backend.version(variable) == before
+    variable.assign([1.0, 2.0])
+    is_pytorch = keras.backend.backend() == "torch"
+    assert (backend.version(variable) != before) == is_pytorch
+
+
 def test_cholesky_of_what_has_none_is_not_finite():
     good, bad = np.diag([4.0, 9.0]), np.diag([4.0, -9.0])
     np.testing.assert_allclose(

@@ -70,6 +70,37 @@ def test_slots_are_as_precise_as_the_weights(policy, weights):
     )
 
 
+@pytest.mark.parametrize("policy", ["bfloat16"], indirect=True)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"proximal": 0.1},
+        {"variant": "squared", "solver": "gram"},
+        {"learning_rate": "auto"},
+        {"learning_rate": "auto", "solver": "iterative"},
+        {"solver": "exact"},
+        {"solver": "conjugate_gradient"},
+    ],
+    ids=str,
+)
+def test_weights_in_half_precision_whatever_the_arguments(policy, arguments):
+    keras.utils.set_random_seed(0)
+    model = keras_locoprop.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(8, "tanh"),
+            keras.layers.Dense(3),
+        ]
+    )
+    model.compile(LocoProp(**arguments), "mse")
+    x = np.random.default_rng(0).normal(size=(64, 6))
+    logger = keras_locoprop.LocalLossLogger()
+    fitted = model.fit(x, x[:, :3], epochs=5, verbose=0, callbacks=[logger])
+    assert fitted.history["loss"][-1] < fitted.history["loss"][0]
+    assert int(model.optimizer.skipped_steps) == 0
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
 @pytest.mark.parametrize("eager", [False, True], ids=["graph", "eager"])
 def test_overflow_lowers_the_loss_scale_and_nothing_else(policy, eager):

@@ -124,6 +124,23 @@ def test_calls_of_one_layer_count_together():
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("float64")
+def test_calls_on_no_rows_change_nothing():
+    inputs, gradients = batch(np.random.default_rng(1))
+    ones = np.ones((ROWS, 1))
+    call = inputs, gradients, ones, EXAMPLES
+    idle = inputs[:0], gradients[:0], ones[:0], 0
+    expected, _ = make("full", True)
+    expected.average([call], 0.5)
+    for calls in ([idle, call], [call, idle]):
+        factors, _ = make("full", True)
+        factors.average(calls, 0.5)
+        for one, other in zip(
+            factors.variables, expected.variables, strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 SINGULAR = {
     "dead_inputs": lambda x, g: (x * [0.0, 1.0, 0.0, 1.0, 1.0], g),
     "duplicated_inputs": lambda x, g: (x[:, [0, 0, 1, 1, 1]], g),

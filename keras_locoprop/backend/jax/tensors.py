@@ -8,6 +8,10 @@ def snapshot(variable):
     return jnp.asarray(variable.value)
 
 
+def version(variable):
+    return None
+
+
 def cholesky(matrix):
     return jnp.linalg.cholesky(matrix)
 

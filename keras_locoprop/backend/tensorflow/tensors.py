@@ -8,6 +8,14 @@ def snapshot(variable):
     return tf.convert_to_tensor(variable.value)
 
 
+def version(variable):
+    """A number that changes when a variable is written to, or `None`.
+
+    `None` where writing to it does not disturb gradients through its value.
+    """
+    return None
+
+
 def cholesky(matrix):
     """The lower factor; not finite where there is none."""
     # Keras's own raises, and a batch that is not finite is to be skipped.

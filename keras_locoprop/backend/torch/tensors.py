@@ -2,9 +2,15 @@
 
 import torch
 
+from keras_locoprop import keras_private
+
 
 def snapshot(variable):
     return variable.value.detach().clone()
+
+
+def version(variable):
+    return keras_private.stored_value(variable)._version
 
 
 def cholesky(matrix):
