@@ -108,9 +108,10 @@ def at_a_batch_size(optimizer, batch_size):
     return last["train_loss"], last["seconds"]
 
 
-def trial_losses(optimizer, problem):
+def trial_losses(optimizer, problem, on_a_gpu=False):
     """In the order of the trials."""
-    trials = tuning.trials_of(rows_of(), problem, optimizer)
+    rows = rows_of("comparison_on_gpu" if on_a_gpu else "comparison")
+    trials = tuning.trials_of(rows, problem, optimizer)
     return list(map(tuning.score, trials))
 
 

@@ -172,6 +172,12 @@ CLAIMS = [
         ][0],
     ),
     (
+        "With ReLU they took {:.0f} and {:.0f} of {:.0f}.",
+        lambda: map(
+            wall_clock("final_seconds", "relu").get, ("Muon", KFAC, AUTO)
+        ),
+    ),
+    (
         "a step of Adam takes {:.1f} ms there",
         lambda: [
             1000
