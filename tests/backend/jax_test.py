@@ -163,17 +163,22 @@ class Interrupted(layers.Layer):
         return inputs
 
 
-def test_an_interruption_costs_no_weights():
+@pytest.mark.parametrize("arguments", [{}, {"use_ema": True}], ids=str)
+def test_an_interruption_costs_no_weights(arguments):
     layer = Interrupted()
     model = keras_locoprop.Sequential(
         [keras.Input((4,)), layers.Dense(5, "tanh"), layer, layers.Dense(2)]
     )
-    model.compile(LocoProp(), "mse")
+    model.compile(LocoProp(**arguments), "mse")
     before = model.get_weights()
     x = np.random.normal(size=(32, 4)).astype("float32")
-    layer.is_due = True
+    # Not before the step: Keras calls the model to build its metrics.
+    interrupting = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda *_, **__: setattr(layer, "is_due", True)
+    )
     with pytest.raises(KeyboardInterrupt):
-        model.fit(x, x[:, :2], verbose=0)
+        model.fit(x, x[:, :2], verbose=0, callbacks=[interrupting])
+    assert layer.is_due
     np.testing.assert_equal(model.get_weights(), before)
 
 
