@@ -191,7 +191,7 @@ class AutomaticStep:
             functools.partial(loss, points),
             outputs,
             products,
-            network.averaged_over,
+            [1 if point.is_sum else network.examples for point in points],
         )
         curvatures = _pairs(
             list(zip(products, curved)),

@@ -41,13 +41,8 @@ def update_moments(solver, network, matrices, seed):
 
     def cotangents(kept):
         points, _, loss = kept
-        return sampled_gradients(
-            functools.partial(loss, points),
-            points,
-            network.examples,
-            network.averaged_over,
-            seed,
-        )
+        of_points = functools.partial(loss, points)
+        return sampled_gradients(of_points, points, network.examples, seed)
 
     (_, records, _), gradients = backend.pulled_back(forward, cotangents)
     solver.begin_update(network.examples)

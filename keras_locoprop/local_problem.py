@@ -214,7 +214,7 @@ class LocalProblem(NamedTuple):
             return ops.zeros_like(direction)
         _, [[product]] = backend.hessian_products(
             lambda values: weight.regularizer(values[0]),
-            [backend.snapshot(weight)],
+            [in_full_precision(backend.snapshot(weight))],
             [[direction]],
         )
         return ops.cast(self.regularization_rate, product.dtype) * product

@@ -52,18 +52,6 @@ class Network:
         x, _, _ = self._batch
         return ops.shape(first_input(x))[0]
 
-    @property
-    def averaged_over(self):
-        """How many examples the loss is a mean over: one if it is a sum."""
-        return self.examples if self._has_means() else 1
-
-    def _has_means(self):
-        """Whether no loss sums over examples; one of one's own does not."""
-        losses = keras.tree.flatten(self._model.loss)
-        return all(
-            getattr(loss, "reduction", "mean") in _MEANS for loss in losses
-        )
-
     def rows_for_curvature(self, scalars=50_000):
         """How many examples the quadratic model needs.
 
@@ -75,7 +63,8 @@ class Network:
         own_loss = (
             type(self._model).compute_loss is not keras.Model.compute_loss
         )
-        if own_loss or not self._has_means():
+        losses = keras.tree.flatten(self._model.loss)
+        if own_loss or any(map(_is_sum, losses)):
             return examples
         sizes = [
             output.shape[1:]
@@ -116,8 +105,10 @@ class Network:
             for leaf, loss in zip(leaves, losses)
         ]
         points = [
-            point._replace(value=in_full_precision(point.value))
-            for point in points
+            point._replace(
+                value=in_full_precision(point.value), is_sum=_is_sum(loss)
+            )
+            for point, loss in zip(points, losses)
         ]
         _restore(before)
 
@@ -158,6 +149,11 @@ class Network:
             (variable, backend.snapshot(variable), backend.version(variable))
             for variable in state
         ]
+
+
+def _is_sum(loss):
+    """Whether a loss may sum over examples. Functions are taken for means."""
+    return getattr(loss, "reduction", "mean") not in _MEANS
 
 
 def _predicted(point, value):

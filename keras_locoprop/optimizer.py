@@ -248,10 +248,12 @@ class LocoProp(keras.optimizers.Optimizer):
             learning_rate = keras.saving.deserialize_keras_object(learning_rate)
         if isinstance(learning_rate, int):
             learning_rate = float(learning_rate)
+        kwargs = with_python_numbers(kwargs)
         super().__init__(learning_rate=learning_rate, **kwargs)
         for name in _PLAIN_ARGUMENTS:
             setattr(self, name, own_arguments[name])
         self.exclude = None if exclude is None else list(exclude)
+        self._averaged_steps = 0
         self.skipped_steps = self.add_variable(
             shape=(), dtype="int", name="skipped_steps"
         )
@@ -390,10 +392,13 @@ class LocoProp(keras.optimizers.Optimizer):
         self.assign_sub(variable, ops.cast(gradient, variable.dtype))
 
     def finalize_variable_values(self, var_list):
-        # Before the first step the averages are zeros. Keras goes by positions,
-        # among which there is none of a layer that has been frozen since.
-        if not self.use_ema or not int(self.iterations):
+        # Where no step was taken averages are zeros, or of other weights that
+        # there were before. Keras goes by positions, which are others where a
+        # layer has been frozen since.
+        steps = int(self.iterations)
+        if not self.use_ema or steps == self._averaged_steps:
             return
+        self._averaged_steps = steps
         averages = keras_private.averages_of_weights(self)
         for variable in var_list:
             if id(variable) in averages:

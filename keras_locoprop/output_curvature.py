@@ -26,12 +26,15 @@ class OutputPoint(NamedTuple):
         is_softmax: Boolean: whether the loss is the cross-entropy of the
             softmax of `value`.
         mask: Tensor or `None`: Keras's mask of the output, which losses read.
+        is_sum: Boolean: whether the loss sums over examples, of which it is
+            else a mean.
     """
 
     value: Any
     activation: Any
     is_softmax: bool
     mask: Any = None
+    is_sum: bool = False
 
 
 def output_point(output, loss, records, activation_calls=()):
@@ -76,23 +79,24 @@ def gauss_newton_products(loss, points, products, averaged_over):
             loss.
         points: List of tensors.
         products: List of lists of tensors, aligned with `points`.
-        averaged_over: The number of examples that the loss is a mean over, a
-            scalar tensor or an integer; one if it is a sum.
+        averaged_over: List of the numbers of examples that the loss is a mean
+            over, aligned with `points`: scalar tensors or integers, one where
+            it is a sum.
 
     Returns:
         List of lists of tensors, likewise.
     """
     gradient, curved = backend.hessian_products(loss, points, products)
-    averaged_over = ops.cast(averaged_over, points[0].dtype)
+    averaged_over = [ops.cast(n, points[0].dtype) for n in averaged_over]
     are_curved = [
         ops.any(ops.stack([ops.any(entry != 0) for entry in of_point]))
         for of_point in zip(*curved)
     ]
     return [
         [
-            ops.where(is_curved, h, averaged_over * g * _row_sums(g * t))
-            for is_curved, g, t, h in zip(
-                are_curved, gradient, tangent, of_tangent
+            ops.where(is_curved, h, n * g * _row_sums(g * t))
+            for is_curved, n, g, t, h in zip(
+                are_curved, averaged_over, gradient, tangent, of_tangent
             )
         ]
         for tangent, of_tangent in zip(products, curved)
@@ -104,7 +108,7 @@ def _row_sums(tensor):
     return ops.sum(tensor, axes, keepdims=True) if axes else tensor
 
 
-def sampled_gradients(loss, output_points, examples, averaged_over, seed):
+def sampled_gradients(loss, output_points, examples, seed):
     r"""Draws gradients whose second moments are the loss's own curvature.
 
     For each example, `E[ĝ ĝᵀ] = H`, its loss's Hessian in the output: for a
@@ -117,7 +121,6 @@ def sampled_gradients(loss, output_points, examples, averaged_over, seed):
         loss: As in `gauss_newton_products`.
         output_points: List of `OutputPoint`.
         examples: The number of examples, a scalar tensor or an integer.
-        averaged_over: As in `gauss_newton_products`.
         seed: `keras.random.SeedGenerator`.
 
     Returns:
@@ -128,9 +131,7 @@ def sampled_gradients(loss, output_points, examples, averaged_over, seed):
     probes = [keras.random.normal(ops.shape(p), seed=seed) for p in points]
     probes = [ops.cast(v, p.dtype) for v, p in zip(probes, points)]
     gradient, products = backend.hessian_products(loss, points, [ones, probes])
-    dtype = points[0].dtype
-    examples = ops.cast(examples, dtype)
-    of_gradients = ops.sqrt(examples * ops.cast(averaged_over, dtype))
+    examples = ops.cast(examples, points[0].dtype)
     sampled = []
     for point, g, h, probe, product in zip(
         output_points, gradient, products[0], probes, products[1]
@@ -144,7 +145,8 @@ def sampled_gradients(loss, output_points, examples, averaged_over, seed):
         size = ops.sum(ops.square(product))
         one_by_one = ops.logical_and(error <= 1e-6 * size, size > 0)
         root = ops.sqrt(ops.maximum(examples * h, 0.0))
-        sampled.append(ops.where(one_by_one, root * signs, of_gradients * g))
+        factor = ops.sqrt(examples) if point.is_sum else examples
+        sampled.append(ops.where(one_by_one, root * signs, factor * g))
     return sampled
 
 

@@ -72,6 +72,8 @@ def test_rows_for_curvature():
         LocoProp("auto"), [keras.losses.Huber(reduction="sum"), "mse"]
     )
     assert int(network.rows_for_curvature(scalars=1)) == 8
+    points, _, _ = network.forward()
+    assert [point.is_sum for point in points] == [True, False]
 
 
 def test_the_loss_leaves_out_what_is_masked():

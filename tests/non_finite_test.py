@@ -51,6 +51,11 @@ def test_averages_of_no_step_are_no_weights(data):
         np.testing.assert_array_equal(one, other)
     model.fit(x, y, verbose=0)
     assert np.any(before[0] != model.get_weights()[0])
+    # Nor are those of weights that were replaced since.
+    model.set_weights(before)
+    model.fit(np.full_like(x, np.nan), y, verbose=0)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def not_a_number_in_inputs(x, y):

@@ -64,8 +64,10 @@ def test_numbers_of_numpy():
         "inner_batch_size": np.uint8(64),
         "proximal": np.float64(0.5),
         "damping": np.int32(1),
+        "weight_decay": np.float32(0.25),
+        "ema_overwrite_frequency": np.int64(3),
     }
-    config = LocoProp(**numbers).get_config()
+    config = LocoProp(use_ema=True, **numbers).get_config()
     for name, number in numbers.items():
         assert config[name] == number
         assert type(config[name]) in (int, float)

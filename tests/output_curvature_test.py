@@ -26,18 +26,18 @@ def targets():
     return np.tile([[0.2, 0.5, 0.3]], (ROWS, 1)).astype("float32")
 
 
-def second_moment(loss, targets, value, is_softmax=False, averaged_over=ROWS):
+def second_moment(loss, targets, value, is_softmax=False, is_sum=False):
     point = OutputPoint(
         keras.ops.convert_to_tensor(value),
         keras.activations.linear,
         is_softmax,
+        is_sum=is_sum,
     )
     targets = keras.ops.convert_to_tensor(targets)
     [gradient] = sampled_gradients(
         lambda values: loss(targets, values[0]),
         [point],
         ROWS,
-        averaged_over,
         keras.random.SeedGenerator(0),
     )
     gradient = np.asarray(gradient)
@@ -100,9 +100,7 @@ def test_elsewhere_the_gradients_themselves(loss, outputs, targets):
 def test_elsewhere_of_a_sum_the_sum_over_examples(outputs, targets):
     loss = losses.MeanAbsoluteError
     of_mean = second_moment(loss(), targets, outputs)
-    of_sum = second_moment(
-        loss(reduction="sum"), targets, outputs, averaged_over=1
-    )
+    of_sum = second_moment(loss(reduction="sum"), targets, outputs, is_sum=True)
     np.testing.assert_allclose(of_sum, ROWS * of_mean, rtol=1e-4)
 
 
@@ -115,7 +113,7 @@ def test_products_of_a_loss_without_curvature(outputs, targets):
         lambda values: loss(targets[:4], values[0]),
         [value],
         [[keras.ops.convert_to_tensor(tangent)]],
-        4,
+        [4],
     )
     signs = np.sign(outputs[:4] - targets[:4]) / UNITS
     expected = signs * np.sum(signs * tangent, axis=1, keepdims=True) / 4
@@ -130,7 +128,10 @@ def test_products_of_one_curved_loss_beside_another(outputs, targets):
 
     def alone(loss, value, tangent):
         [[product]] = gauss_newton_products(
-            lambda values: loss(targets[:4], values[0]), [value], [[tangent]], 4
+            lambda values: loss(targets[:4], values[0]),
+            [value],
+            [[tangent]],
+            [4],
         )
         return product
 
@@ -141,7 +142,7 @@ def test_products_of_one_curved_loss_beside_another(outputs, targets):
         ),
         values,
         [tangents],
-        4,
+        [4, 4],
     )
     for loss, value, tangent, product in zip(
         both, values, tangents, products, strict=True
@@ -157,7 +158,7 @@ def test_products_are_those_with_the_hessian(outputs, targets):
         lambda values: loss(targets[:4], values[0]),
         [value],
         [[keras.ops.convert_to_tensor(tangent)]],
-        4,
+        [4],
     )
     p = softmax(outputs[0])
     expected = tangent @ (np.diag(p) - np.outer(p, p)) / 4

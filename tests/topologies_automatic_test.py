@@ -153,13 +153,15 @@ def test_a_sum_of_absolute_errors_is_trained_as_their_mean():
                 keras.layers.Dense(2),
             ]
         )
+        before = model.get_weights()
         loss = keras.losses.MeanAbsoluteError(reduction=reduction)
         model.compile(LocoProp("auto"), loss)
         model.fit(
             x, x[:, :2], batch_size=32, epochs=2, shuffle=False, verbose=0
         )
-        return model.get_weights()
+        return before, model.get_weights()
 
-    means, sums = map(trained, ("sum_over_batch_size", "sum"))
-    for one, other in zip(means, sums, strict=True):
+    (before, means), (_, sums) = map(trained, ("sum_over_batch_size", "sum"))
+    for start, one, other in zip(before, means, sums, strict=True):
+        assert np.abs(one - start).max() > 0.02
         np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)

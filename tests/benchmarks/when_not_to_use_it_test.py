@@ -190,9 +190,9 @@ VERDICTS = [
         ),
     ),
     (
-        "the paper's two forms went lower there than `LocoProp()`, tuned or "
-        'not, and `LocoProp.paper(variant="squared")` lower than `"auto"`, '
-        "with more errors on new images than either.",
+        "take the paper's two forms: they went lower there than `LocoProp()`, "
+        'tuned or not, and `LocoProp.paper(variant="squared")` lower than '
+        '`"auto"`, with more errors on new images than either.',
         lambda: (
             all(
                 is_ahead(other, OURS, FINAL, "classifier")

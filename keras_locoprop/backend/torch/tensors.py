@@ -10,6 +10,9 @@ def snapshot(variable):
 
 
 def version(variable):
+    if keras_private.in_stateless_scope():
+        # What is assigned there stays there.
+        return None
     return keras_private.stored_value(variable)._version
 
 
