@@ -153,11 +153,12 @@ def _make_train_function(model, of_keras, force):
     was_called = model.built and backend.builds_models_first()
     prepare_optimizer(model, was_called)
     of_keras(force)
+    optimizer = find_locoprop(model.optimizer)
+    if optimizer.use_ema:
+        optimizer.state.first_step = int(optimizer.iterations)
     if model.train_function is not before:
         model.train_function = backend.train_function(
-            model,
-            model.train_function,
-            find_locoprop(model.optimizer).state.averaged_weights,
+            model, model.train_function, optimizer.state.averaged_weights
         )
 
 

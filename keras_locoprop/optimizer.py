@@ -253,7 +253,6 @@ class LocoProp(keras.optimizers.Optimizer):
         for name in _PLAIN_ARGUMENTS:
             setattr(self, name, own_arguments[name])
         self.exclude = None if exclude is None else list(exclude)
-        self._averaged_steps = 0
         self.skipped_steps = self.add_variable(
             shape=(), dtype="int", name="skipped_steps"
         )
@@ -395,10 +394,8 @@ class LocoProp(keras.optimizers.Optimizer):
         # Where no step was taken averages are zeros, or of other weights that
         # there were before. Keras goes by positions, which are others where a
         # layer has been frozen since.
-        steps = int(self.iterations)
-        if not self.use_ema or steps == self._averaged_steps:
+        if not self.use_ema or int(self.iterations) == self._state.first_step:
             return
-        self._averaged_steps = steps
         averages = keras_private.averages_of_weights(self)
         for variable in var_list:
             if id(variable) in averages:

@@ -96,6 +96,8 @@ class OptimizerState:
         self._local_ids = None
         self._weights = None
         self._solvers_built = False
+        # At which the present call of `fit` began.
+        self.first_step = 0
 
     def attach(self, plan):
         local_ids = {id(weight) for weight in plan.local_weights}

@@ -56,6 +56,17 @@ def test_averages_of_no_step_are_no_weights(data):
     model.fit(np.full_like(x, np.nan), y, verbose=0)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    # A training that begins at the first step once more has its averages.
+    model.optimizer.iterations.assign(0)
+    model.fit(x, y, verbose=0)
+    averages = model.optimizer.variables
+    first = model.trainable_weights[0]
+    [average] = [
+        v
+        for v in averages
+        if v.path.endswith("kernel_average") and v.shape == first.shape
+    ]
+    np.testing.assert_array_equal(first, average)
 
 
 def not_a_number_in_inputs(x, y):
