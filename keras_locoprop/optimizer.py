@@ -42,6 +42,11 @@ _PLAIN_ARGUMENTS = (
     "exclude",
     *_OF_SOLVER,
 )
+_FIXED_ARGUMENTS = (
+    *_PLAIN_ARGUMENTS,
+    "inner_optimizer",
+    "fallback_optimizer",
+)
 
 
 @keras.saving.register_keras_serializable("keras_locoprop")
@@ -271,8 +276,7 @@ class LocoProp(keras.optimizers.Optimizer):
         )
 
     def __setattr__(self, name, value):
-        arguments = (*_PLAIN_ARGUMENTS, "inner_optimizer", "fallback_optimizer")
-        if name in arguments and hasattr(self, "_state"):
+        if name in _FIXED_ARGUMENTS and hasattr(self, "_state"):
             raise AttributeError(
                 f"`{name}` must be given to `LocoProp` when it is made: its "
                 "solvers and compiled steps have the value that it had then. "

@@ -115,6 +115,12 @@ def trial_losses(optimizer, problem, on_a_gpu=False):
     return list(map(tuning.score, trials))
 
 
+def best_setting(optimizer, problem):
+    """That of the trials on two cores and on the GPU."""
+    best = min(trials_everywhere(problem, optimizer), key=tuning.score)
+    return best["configuration"]["settings"]
+
+
 def trials_everywhere(problem, optimizer):
     """Those of two cores and those of the GPU."""
     rows = [*rows_of(), *rows_of("comparison_on_gpu")]

@@ -1,5 +1,7 @@
 """Verdicts in README.md, but for those on when not to use it."""
 
+import itertools
+
 import pytest
 
 from benchmarks import stability
@@ -15,6 +17,8 @@ from tests.recorded_results import PAPER
 from tests.recorded_results import PORT
 from tests.recorded_results import SECONDS
 from tests.recorded_results import SQUARED
+from tests.recorded_results import at_a_batch_size
+from tests.recorded_results import best_setting
 from tests.recorded_results import ends
 from tests.recorded_results import is_ahead
 from tests.recorded_results import medians
@@ -83,10 +87,32 @@ def seconds_of_auto_over_adam(network):
     return auto / adam
 
 
-def trials_of_larger_space(optimizer):
-    """Losses of the trials up to then, and of those after."""
+def losses_before_and_in_the_larger_space(optimizer):
+    """Of the trials on two cores."""
     losses = trial_losses(optimizer, "mnist")
     return losses[:12], losses[12:]
+
+
+def has_been_run_for_100(settings, name):
+    return any(
+        row["configuration"]["settings"] == settings
+        for row in rows_of(name)
+        if row["configuration"]["purpose"] == HEADLINE
+    )
+
+
+def rises_on_the_classifier():
+    """Epochs after which `"auto"`, at 500, has a higher loss than before."""
+    [points] = [
+        row["points"]
+        for row in rows_of("time_to_loss")
+        if (row["name"], row["problem"]) == (AUTO, "classifier")
+    ]
+    return [
+        after["epoch"]
+        for before, after in itertools.pairwise(points)
+        if after["train_loss"] > before["train_loss"]
+    ]
 
 
 def stuck_at_equal_seconds(optimizer):
@@ -181,12 +207,35 @@ VERDICTS = [
         "its setting is the best of its first 24 trials, 12 on two cores and "
         "12 on a GPU. Of six more, in a wider space, four go lower in 3 "
         "epochs; the best of them has been run for 100 on a GPU alone.",
+        lambda: (
+            all(
+                (len(first), len(more), len(on_a_gpu)) == (12, 6, 12)
+                and sum(loss < min(first) for loss in more) == 4
+                and min(first) < min(on_a_gpu)
+                for first, more in [
+                    losses_before_and_in_the_larger_space("Adam")
+                ]
+                for on_a_gpu in [trial_losses("Adam", "mnist", on_a_gpu=True)]
+            )
+            and [
+                has_been_run_for_100(best_setting("Adam", "mnist"), name)
+                for name in ("comparison", "comparison_on_gpu")
+            ]
+            == [False, True]
+        ),
+    ),
+    (
+        "1000 (Adam does better at smaller ones),",
         lambda: all(
-            (len(first), len(more), len(on_a_gpu)) == (12, 6, 12)
-            and sum(loss < min(first) for loss in more) == 4
-            and min(first) < min(on_a_gpu)
-            for first, more in [trials_of_larger_space("Adam")]
-            for on_a_gpu in [trial_losses("Adam", "mnist", on_a_gpu=True)]
+            at_a_batch_size("Adam", smaller) < at_a_batch_size("Adam", 1000)
+            for smaller in (125, 250, 500)
+        ),
+    ),
+    (
+        'At 500 `"auto"` goes up once on the classifier, in its fifth epoch, '
+        "and comes back.",
+        lambda: (
+            [4 < epoch < 5 for epoch in rises_on_the_classifier()] == [True]
         ),
     ),
     (
