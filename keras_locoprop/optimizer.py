@@ -398,7 +398,9 @@ class LocoProp(keras.optimizers.Optimizer):
         # Where no step was taken averages are zeros, or of other weights that
         # there were before. Keras goes by positions, which are others where a
         # layer has been frozen since.
-        if not self.use_ema or int(self.iterations) == self._state.first_step:
+        if not (self.use_ema and self._state.is_divided):
+            return
+        if int(self.iterations) == self._state.first_step:
             return
         averages = keras_private.averages_of_weights(self)
         for variable in var_list:

@@ -53,8 +53,10 @@ def test_nothing_to_train_locally_warns_and_trains(data):
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_stock_model_that_was_not_prepared(data):
-    model = compiled(lambda: keras.Sequential(stack()))
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_stock_model_that_was_not_prepared(use_ema, data):
+    model = keras.Sequential(stack())
+    model.compile(LocoProp(use_ema=use_ema), "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"prepare\(model\)") as error:
         model.fit(*data, verbose=0)
     assert "keras_locoprop.Model" in str(error.value)
