@@ -7,6 +7,7 @@ from benchmarks import records
 from benchmarks.comparison import plots
 from benchmarks.comparison import tuning
 from benchmarks.comparison.cells import last_values
+from benchmarks.comparison.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 OURS, AUTO = "LocoProp()", 'LocoProp("auto")'
@@ -38,6 +39,11 @@ def ends(purpose, problem, value):
         optimizer: last_values(rows, value)
         for (optimizer, _, _), rows in runs.items()
     }
+
+
+def problems_with(purpose):
+    """Those with such runs, in the order of the tables."""
+    return [problem for problem in TASKS if ends(purpose, problem, "seconds")]
 
 
 def medians(purpose, problem, value="train_loss"):
