@@ -295,9 +295,8 @@ VERDICTS = [
         ),
     ),
     (
-        "on other days, and the deep and the wide autoencoder and the "
-        "convolutional network on another processor, Intel's in place of "
-        "AMD's.",
+        "the deep and the wide autoencoder and the convolutional network on "
+        "another processor, Intel's in place of AMD's.",
         lambda: (
             processors(FINAL, *TASKS) == {"AMD"}
             and processors(SECONDS, "deep", "wide", "convolutional")
