@@ -7,6 +7,8 @@ import statistics
 from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.tuning import score
 
+MISSING = "–"
+
 
 def optimizer_cell(optimizer):
     return f"**`{optimizer}`**" if PEERS[optimizer].is_ours else optimizer
@@ -47,6 +49,26 @@ def seeds_cell(runs):
 
 def seconds_cell(runs):
     return spread_cell(training_seconds(runs), "{:.0f}")
+
+
+COST_HEADER = ["seconds", "compilation, s", "settings"]
+
+
+def cost_cells(runs, timed):
+    """Seconds of training and of compilation, and the settings.
+
+    Args:
+        runs: Rows of one optimizer with one setting.
+        timed: Those of them whose seconds count; there may be none.
+    """
+    settings = settings_cell(runs[0]["configuration"]["settings"])
+    if not timed:
+        return [MISSING, MISSING, settings]
+    seconds = seconds_cell(timed)
+    if len(timed) < len(runs):
+        seconds += f", {len(timed)} of {len(runs)} runs"
+    compilation = [row["points"][0]["compile_seconds"] for row in timed]
+    return [seconds, spread_cell(compilation, "{:.1f}"), settings]
 
 
 def training_seconds(runs):

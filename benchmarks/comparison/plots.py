@@ -10,6 +10,8 @@ from matplotlib import ticker  # noqa: E402
 
 from benchmarks.comparison import experiments  # noqa: E402
 from benchmarks.comparison.cells import text_of  # noqa: E402
+from benchmarks.comparison.groups import run_on  # noqa: E402
+from benchmarks.comparison.groups import usual_processor  # noqa: E402
 from benchmarks.comparison.peers import PEERS  # noqa: E402
 from benchmarks.comparison.tasks import TASKS  # noqa: E402
 
@@ -37,8 +39,6 @@ FAR_APART = 10
 def draw(rows, results):
     """Draws a picture of each problem's final runs, and of the headline's.
 
-    Of an optimizer that has several settings there, those of the lowest end.
-
     Args:
         rows: List of dicts as `runs.Runner.obtain` returns them.
         results: Path of the file of JSON lines; pictures are beside it.
@@ -57,12 +57,11 @@ def draw(rows, results):
                 and not row["failure"]
                 and row["points"][-1]["train_loss"] is not None
             )
-            runs = of_best_settings(runs)
             if runs:
                 path = results.with_name(
                     f"{results.stem}_{purpose}_{problem}.png"
                 )
-                _draw(runs, task, path)
+                _draw(panels(runs), task, path)
                 paths.append(path)
     return paths
 
@@ -88,12 +87,12 @@ def curves(runs, along):
     )
 
 
-def _draw(runs, task, path):
+def _draw(drawn, task, path):
     figure, axes = pyplot.subplots(
         1, 2, figsize=(10, 3.8), sharey=True, layout="constrained"
     )
-    for axis, along in zip(axes, ("epoch", "seconds")):
-        handles = {}
+    handles = {}
+    for axis, (along, runs) in zip(axes, drawn.items()):
         for curve in sorted(runs, key=_behind):
             optimizer, batch_size, _ = curve
             places, medians, low, high = curves(runs[curve], along)
@@ -125,6 +124,7 @@ def _draw(runs, task, path):
     axes[0].set_xlabel("epochs")
     axes[1].set_xlabel("seconds of training, without compilation")
     axes[0].set_ylabel("training loss")
+    runs = drawn["epoch"]
     lowest = min(min(curves(of_one, "epoch")[2]) for of_one in runs.values())
     axes[0].set_ylim(0.97 * lowest, upper_limit(runs))
     # Ours first, as they are drawn last.
@@ -137,6 +137,40 @@ def _draw(runs, task, path):
     figure.suptitle(task.title[0].upper() + task.title[1:])
     figure.savefig(path, dpi=150, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def panels(runs):
+    """What is drawn against epochs, and what against seconds.
+
+    Args:
+        runs: As `by_curve` returns them.
+
+    Returns:
+        Dict of `"epoch"`, the best settings of each optimizer, and
+        `"seconds"`, the best of those that ran on the usual processor; which
+        may be others.
+    """
+    return {
+        "epoch": of_best_settings(runs),
+        "seconds": of_best_settings(on_one_processor(runs)),
+    }
+
+
+def on_one_processor(runs):
+    """The runs whose seconds can be compared.
+
+    Args:
+        runs: As `by_curve` returns them.
+
+    Returns:
+        Likewise, of the usual processor; without the curves that have no run
+        there.
+    """
+    processor = usual_processor(
+        row for of_one in runs.values() for row in of_one
+    )
+    timed = {curve: run_on(processor, of_one) for curve, of_one in runs.items()}
+    return {curve: of_one for curve, of_one in timed.items() if of_one}
 
 
 def upper_limit(runs):

@@ -1,37 +1,28 @@
 """The tables of the comparison, from its rows alone."""
 
-import statistics
-
 from benchmarks.comparison import experiments
+from benchmarks.comparison import headline_report
 from benchmarks.comparison import tuning
 from benchmarks.comparison import tuning_report
-from benchmarks.comparison.cells import crossing_cell
-from benchmarks.comparison.cells import finite_or_infinite
+from benchmarks.comparison.cells import COST_HEADER
+from benchmarks.comparison.cells import cost_cells
 from benchmarks.comparison.cells import last_values
 from benchmarks.comparison.cells import markdown_table
 from benchmarks.comparison.cells import number_cell
 from benchmarks.comparison.cells import optimizer_cell
-from benchmarks.comparison.cells import seconds_cell
 from benchmarks.comparison.cells import seeds_cell
 from benchmarks.comparison.cells import setting_cell
-from benchmarks.comparison.cells import settings_cell
 from benchmarks.comparison.cells import sortable
 from benchmarks.comparison.cells import spread_cell
 from benchmarks.comparison.cells import text_of
+from benchmarks.comparison.groups import by_median_loss
+from benchmarks.comparison.groups import chosen_rows
+from benchmarks.comparison.groups import grouped
 from benchmarks.comparison.summary_report import epochs_and_seconds_taken
 from benchmarks.comparison.summary_report import seconds_taken
 from benchmarks.comparison.summary_report import summary_tables
 from benchmarks.comparison.tasks import TASKS
 
-HEADLINE_EPOCHS = (2, 5, 10, 25, 50, 100)
-HEADLINE_LOSSES = (70, 60, 57, 55, 53, 52, 51)
-COST_HEADER = ["seconds", "compilation, s", "settings"]
-# Same network, data and batch size. (who, train loss)
-KNOWN = (
-    ("Shampoo, as published in the paper", "50.70"),
-    ("Adam and RMSProp, by word of mouth", "about 53 to 54"),
-    ("LocoProp-M, the authors' own run, at epoch 14", "57.0"),
-)
 # What the cells of the summaries add to the losses. Whole epochs are only about
 # equal in seconds.
 COST_CELLS = {
@@ -47,8 +38,10 @@ the whole training or test set, with the weights at the end of the run: medians
 over seeds, with the smallest and the largest in parentheses. Seconds are those
 of training alone; compilation is in a column of its own. Seconds (epochs) to a
 training loss are those of the headline's runs, looked at after every epoch, or
-in how many epochs it was not reached. Optimizers run with the best setting of
-the trials that there are when they start, in this report or the other one
+in how many epochs it was not reached. Where the headline's runs were on more
+than one processor, seconds are of those on the one that most optimizers were
+on; what did not run there has none. Optimizers run with the best setting of the
+trials that there are when they start, in this report or the other one
 ([two cores](comparison.md), [GPU](comparison_on_gpu.md)); `LocoProp.paper()`
 has the paper's settings in the headline. The search spaces are the present
 ones; trials from before a space grew are of that of their commit.
@@ -69,32 +62,30 @@ def tables(rows):
     for purpose, cost_cell in COST_CELLS.items():
         ranked = {
             problem: sorted(
-                _grouped(chosen, "optimizer", "settings"), key=_rank
+                grouped(chosen, "optimizer", "settings"), key=by_median_loss
             )
             for problem in TASKS
-            if (chosen := _chosen(rows, purpose=purpose, problem=problem))
+            if (chosen := chosen_rows(rows, purpose=purpose, problem=problem))
         }
         if ranked:
             for name, text in summary_tables(ranked, cost_cell).items():
                 made[f"{purpose} {name}"] = text
         for problem, groups in ranked.items():
             made[f"{purpose} {problem}"] = _final_table(groups, problem)
-    headline = _chosen(rows, purpose=experiments.HEADLINE)
+    headline = chosen_rows(rows, purpose=experiments.HEADLINE)
     if headline:
-        made["headline"] = _headline_table(headline)
-        made["seconds to a loss"] = _seconds_table(headline)
-        made["known figures"] = "".join(
-            f"- {who}: {loss}\n" for who, loss in KNOWN
-        )
+        made["headline"] = headline_report.losses_table(headline)
+        made["seconds to a loss"] = headline_report.seconds_table(headline)
+        made["known figures"] = headline_report.known_figures()
     for name in experiments.ABLATED:
-        chosen = _chosen(rows, purpose=experiments.ABLATIONS, table=name)
+        chosen = chosen_rows(rows, purpose=experiments.ABLATIONS, table=name)
         if chosen:
             made[f"ablation {name}"] = _ablation_table(chosen)
     for problem in TASKS:
-        chosen = _chosen(rows, purpose=tuning.PURPOSE, problem=problem)
+        chosen = chosen_rows(rows, purpose=tuning.PURPOSE, problem=problem)
         if chosen:
             made[f"tuning {problem}"] = tuning_report.trials_table(
-                _grouped(chosen, "optimizer")
+                grouped(chosen, "optimizer")
             )
     made["search spaces"] = tuning_report.space_table()
     made["unsupported"] = tuning_report.unsupported_table()
@@ -151,52 +142,7 @@ def _final_table(groups, problem):
             cells += [
                 spread_cell([100 * value for value in accuracies], "{:.1f}")
             ]
-        lines.append(cells + _cost_cells(runs))
-    return markdown_table(header, lines)
-
-
-def _headline_table(rows):
-    longest = max(row["points"][-1]["epoch"] for row in rows)
-    epochs = [epoch for epoch in HEADLINE_EPOCHS if epoch <= longest]
-    header = ["optimizer", "batch size", "seeds"]
-    header += [f"epoch {epoch}" for epoch in epochs]
-    header += ["test loss", *COST_HEADER]
-    lines = []
-    for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
-        configuration = runs[0]["configuration"]
-        cells = [optimizer_cell(configuration["optimizer"])]
-        cells += [str(configuration["batch_size"]), seeds_cell(runs)]
-        for epoch in epochs:
-            found = [
-                finite_or_infinite(point["train_loss"])
-                for row in runs
-                for point in row["points"]
-                if point["epoch"] == epoch
-            ]
-            cells += [spread_cell(found) if found else "–"]
-        cells += [spread_cell(last_values(runs, "test_loss"))]
-        lines.append(cells + _cost_cells(runs))
-    return markdown_table(header, lines)
-
-
-def _cost_cells(runs):
-    compilation = [row["points"][0]["compile_seconds"] for row in runs]
-    return [
-        seconds_cell(runs),
-        spread_cell(compilation, "{:.1f}"),
-        settings_cell(runs[0]["configuration"]["settings"]),
-    ]
-
-
-def _seconds_table(rows):
-    header = ["optimizer", "batch size", "seeds", *map(str, HEADLINE_LOSSES)]
-    lines = []
-    for runs in sorted(_grouped(rows, "optimizer", "settings"), key=_rank):
-        configuration = runs[0]["configuration"]
-        cells = [optimizer_cell(configuration["optimizer"])]
-        cells += [str(configuration["batch_size"]), seeds_cell(runs)]
-        cells += [crossing_cell(runs, loss) for loss in HEADLINE_LOSSES]
-        lines.append(cells)
+        lines.append(cells + cost_cells(runs, runs))
     return markdown_table(header, lines)
 
 
@@ -240,27 +186,6 @@ def _varying(rows, shown):
     if "inner_optimizer" in names:
         return ["inner_optimizer"]
     return sorted(names - {"batch_factor"})
-
-
-def _chosen(rows, **wanted):
-    return [
-        row
-        for row in rows
-        if wanted.items() <= row["configuration"].items() and row["points"]
-    ]
-
-
-def _grouped(rows, *names):
-    groups = {}
-    for row in rows:
-        key = text_of([row["configuration"][name] for name in names])
-        groups.setdefault(key, []).append(row)
-    return groups.values()
-
-
-def _rank(runs):
-    loss = statistics.median(tuning.score(row) for row in runs)
-    return loss, text_of(runs[0]["configuration"])
 
 
 def _title(name):

@@ -2,10 +2,10 @@
 
 from benchmarks.comparison import experiments
 from benchmarks.comparison import tuning
+from benchmarks.comparison.cells import MISSING
 from benchmarks.comparison.cells import markdown_table
 from benchmarks.comparison.cells import optimizer_cell
 from benchmarks.comparison.peers import PEERS
-from benchmarks.comparison.summary_report import MISSING
 from benchmarks.comparison.tasks import TASKS
 
 PURPOSES = {

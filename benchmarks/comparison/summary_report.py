@@ -3,6 +3,7 @@
 import math
 import statistics
 
+from benchmarks.comparison.cells import MISSING
 from benchmarks.comparison.cells import last_values
 from benchmarks.comparison.cells import markdown_table
 from benchmarks.comparison.cells import number_cell
@@ -10,7 +11,6 @@ from benchmarks.comparison.cells import optimizer_cell
 from benchmarks.comparison.cells import training_seconds
 from benchmarks.comparison.tasks import TASKS
 
-MISSING = "–"
 # All losses in one table would be too wide to read.
 KINDS = {"autoencoders": "inputs", "classifiers": "labels"}
 

@@ -4,55 +4,11 @@ import pytest
 
 from benchmarks import documents
 from benchmarks import records
-from benchmarks.comparison import plots
 from benchmarks.comparison import report
 from benchmarks.comparison.cells import crossing_cell
-
-
-def row(purpose, optimizer, losses, seed=0, problem="mnist", **more):
-    configuration = {
-        "purpose": purpose,
-        "problem": problem,
-        "optimizer": optimizer,
-        "settings": {"learning_rate": 0.001},
-        "epochs": len(losses) - 1,
-        "seed": seed,
-        "batch_size": 1000,
-        **more,
-    }
-    points = [
-        {
-            "epoch": epoch,
-            "seconds": (7.0 + seed) * epoch,
-            "train_loss": loss,
-            "test_loss": None if loss is None else loss + 1,
-            "test_accuracy": 0.5 + 0.01 * seed,
-        }
-        for epoch, loss in enumerate(losses)
-    ]
-    points[0]["compile_seconds"] = 3.25
-    return {
-        "configuration": configuration,
-        "points": points,
-        "failure": None,
-        "commit": "abc",
-        "processor": "some",
-        "versions": {"keras": "3"},
-    }
-
-
-ROWS = [
-    *(row("final", "Adam", [500.0, 90.0 + s, 80.0 + s], s) for s in range(3)),
-    *(row("final", "LocoProp()", [500.0, 70.0 + s, 60.0], s) for s in range(3)),
-    row("final", "Lion", [500.0, None]),
-    row("final_seconds", "Adam", [500.0, 81.5]),
-    row("headline", "LocoProp()", [500.0] + [60.0] * 4 + [55.25]),
-    row("tune", "Adam", [500.0, 100.0], trial=0),
-    row("tune", "Adam", [500.0, 95.0], trial=1),
-    row("tune", "Adam", [500.0, None], trial=2),
-    row("ablations", "LocoProp()", [500.0, 66.0], table="variant"),
-    row("final", "Adam", [2.3, 0.3], problem="classifier"),
-]
+from tests.made_up_rows import ROWS
+from tests.made_up_rows import on_two_processors
+from tests.made_up_rows import row
 
 
 def cells(text):
@@ -117,17 +73,6 @@ def test_the_summaries_have_medians_and_rank_by_all_their_problems():
         "**0.4**, test 1.4, 1 epoch, 7 s",
         "not finite, test not finite, 2 epochs, 14 s",
     ]
-
-
-def test_a_run_that_takes_far_longer_does_not_squeeze_the_others():
-    runs = {
-        name: [row("final", name, [9.0, 0.5], seed)]
-        for name, seed in (("Adam", 0), ("Lion", 3), ("Muon", 60))
-    }
-    # After 7, 10 and 67 seconds.
-    assert not plots.are_far_apart(runs)
-    runs["Muon"] = [row("final", "Muon", [9.0, 0.5], 100)]
-    assert plots.are_far_apart(runs)
 
 
 def test_where_nothing_is_finite_nothing_is_best():
@@ -233,11 +178,33 @@ def test_seconds_to_a_loss_are_medians_over_all_seeds():
     assert crossing_cell(runs, 60) == "not in 2"
 
 
+def test_seconds_of_the_headline_are_of_one_processor():
+    made = report.tables(on_two_processors())
+    header, _, *lines = cells(made["headline"])
+    wanted = ["optimizer", "seeds", "epoch 2", "seconds", "compilation, s"]
+    assert [[line[header.index(n)] for n in wanted] for line in lines] == [
+        ["Adam", "1", "55", "–", "–"],
+        ["Adam", "3", "65 (60–70)", "14, 1 of 3 runs", "3.2"],
+        ["Lion", "1", "75", "–", "–"],
+        ["Muon", "1", "80", "14", "3.2"],
+        ["RMSprop", "1", "90", "14", "3.2"],
+        ["Adafactor", "1", "95", "14", "3.2"],
+    ]
+    _, _, *lines = cells(made["seconds to a loss"])
+    assert [[line[0], line[2], line[3]] for line in lines] == [
+        ["Adam", "1", "14 s (2)"],
+        ["Muon", "1", "not in 2"],
+        ["RMSprop", "1", "not in 2"],
+        ["Adafactor", "1", "not in 2"],
+    ]
+
+
 def test_the_order_of_the_rows_does_not_matter():
-    shuffled = list(ROWS)
+    rows = ROWS + on_two_processors()
+    shuffled = list(rows)
     random.Random(0).shuffle(shuffled)
     assert report.format_report(shuffled, "a.jsonl") == report.format_report(
-        ROWS, "a.jsonl"
+        rows, "a.jsonl"
     )
 
 
@@ -249,54 +216,3 @@ def test_the_committed_report_is_that_of_the_committed_results(results):
     assert text == report.format_report(
         records.read_lines(results), results.name
     )
-
-
-def test_curves_are_the_median_and_the_range_over_seeds():
-    places, medians, low, high = plots.curves(ROWS[:3], "epoch")
-    assert places == [0, 1, 2]
-    assert (medians, low, high) == (
-        [500.0, 91.0, 81.0],
-        [500.0, 90.0, 80.0],
-        [500.0, 92.0, 82.0],
-    )
-
-
-def test_batch_sizes_and_settings_have_curves_of_their_own():
-    rows = [
-        *(row("headline", "Adam", [500.0, 90.0 + s], s) for s in range(2)),
-        row("headline", "Adam", [500.0, 70.0], batch_size=500),
-        row("headline", "Adam", [500.0, 60.0], settings={"beta_1": 0.7}),
-    ]
-    by_curve = plots.by_curve(rows)
-    assert [len(runs) for runs in by_curve.values()] == [2, 1, 1]
-
-
-def test_pictures_have_an_optimizers_best_settings_alone():
-    rows = [
-        row("headline", "Adam", [500.0, 90.0]),
-        row("headline", "Adam", [500.0, 70.0], batch_size=500),
-        row("headline", "Adam", [500.0, 60.0], settings={"beta_1": 0.7}),
-    ]
-    best = plots.of_best_settings(plots.by_curve(rows))
-    ends = [runs[0]["points"][-1]["train_loss"] for runs in best.values()]
-    assert sorted(ends) == [60.0, 70.0]
-
-
-def test_every_coloured_curve_ends_within_the_picture():
-    ends = {"LocoProp()": 60.0, "Lion": 61.0, "Adafactor": 900.0, "Adam": 300.0}
-    rows = [row("final", name, [1e3, loss]) for name, loss in ends.items()]
-    limit = plots.upper_limit(plots.by_curve(rows))
-    assert ends["Adam"] < limit < ends["Adafactor"]
-
-
-def test_pictures_are_drawn(tmp_path):
-    results = tmp_path / "comparison.jsonl"
-    paths = plots.draw(ROWS, results)
-    assert [path.name for path in paths] == [
-        "comparison_final_mnist.png",
-        "comparison_final_classifier.png",
-        "comparison_headline_mnist.png",
-    ]
-    first = [path.read_bytes() for path in paths]
-    plots.draw(ROWS, results)
-    assert [path.read_bytes() for path in paths] == first
