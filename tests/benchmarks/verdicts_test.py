@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from benchmarks import stability
-from benchmarks.comparison.cells import crossing
 from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.tasks import TASKS
 from tests.recorded_results import AUTO
@@ -18,7 +17,6 @@ from tests.recorded_results import PORT
 from tests.recorded_results import SECONDS
 from tests.recorded_results import SQUARED
 from tests.recorded_results import at_a_batch_size
-from tests.recorded_results import best_setting
 from tests.recorded_results import ends
 from tests.recorded_results import is_ahead
 from tests.recorded_results import is_level
@@ -28,7 +26,6 @@ from tests.recorded_results import problems_with
 from tests.recorded_results import rows_of
 from tests.recorded_results import spread
 from tests.recorded_results import times_the_seconds
-from tests.recorded_results import trial_losses
 from tests.recorded_results import trials_everywhere
 from tests.recorded_results import words_of
 
@@ -52,25 +49,6 @@ def cost_of_auto(width, batch_size):
     return seconds["auto, full"] / seconds["Adam"]
 
 
-def k_fac_headline(curvature_ema):
-    [points] = [
-        row["points"]
-        for row in rows_of()
-        if row["configuration"]["purpose"] == HEADLINE
-        and row["configuration"]["optimizer"] == KFAC
-        and row["configuration"]["settings"]["curvature_ema"] == curvature_ema
-    ]
-    return points
-
-
-def k_fac_at_100(curvature_ema):
-    return k_fac_headline(curvature_ema)[-1]["train_loss"]
-
-
-def k_fac_seconds_to(loss, curvature_ema):
-    return crossing(k_fac_headline(curvature_ema), loss)["seconds"]
-
-
 def architecture(network, optimizer):
     """What `architectures` has of it: loss and seconds of the last epoch."""
     [row] = [
@@ -87,20 +65,6 @@ def seconds_of_auto_over_adam(network):
         for optimizer in (AUTO, "Adam, rate 0.001")
     )
     return auto / adam
-
-
-def losses_before_and_in_the_larger_space(optimizer):
-    """Of the trials on two cores."""
-    losses = trial_losses(optimizer, "mnist")
-    return losses[:12], losses[12:]
-
-
-def has_been_run_for_100(settings, name):
-    return any(
-        row["configuration"]["settings"] == settings
-        for row in rows_of(name)
-        if row["configuration"]["purpose"] == HEADLINE
-    )
 
 
 def rises_on_the_classifier():
@@ -202,39 +166,6 @@ VERDICTS = [
             )
             and round(cost_of_auto(1024, 64)) == 8
             and round(cost_of_auto(4096, 1024)) == 7
-        ),
-    ),
-    (
-        "K-FAC's average of the curvature, over about five steps, could be one "
-        "of these: with its library's, over about twenty, it comes to about "
-        "the same, and reaches no loss sooner.",
-        lambda: (
-            k_fac_at_100(0.95) == pytest.approx(k_fac_at_100(0.8), rel=0.005)
-            and all(
-                k_fac_seconds_to(loss, 0.95) > k_fac_seconds_to(loss, 0.8)
-                for loss in (70, 60, 57, 55)
-            )
-        ),
-    ),
-    (
-        "its setting is the best of its first 24 trials, 12 on two cores and "
-        "12 on a GPU. Of six more, in a wider space, four go lower in 3 "
-        "epochs; the best of them has been run for 100 on a GPU alone.",
-        lambda: (
-            all(
-                (len(first), len(more), len(on_a_gpu)) == (12, 6, 12)
-                and sum(loss < min(first) for loss in more) == 4
-                and min(first) < min(on_a_gpu)
-                for first, more in [
-                    losses_before_and_in_the_larger_space("Adam")
-                ]
-                for on_a_gpu in [trial_losses("Adam", "mnist", on_a_gpu=True)]
-            )
-            and [
-                has_been_run_for_100(best_setting("Adam", "mnist"), name)
-                for name in ("comparison", "comparison_on_gpu")
-            ]
-            == [False, True]
         ),
     ),
     (
