@@ -8,6 +8,7 @@ from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.tuning import score
 
 MISSING = "–"
+COST_HEADER = ["seconds", "compilation, s", "settings"]
 
 
 def optimizer_cell(optimizer):
@@ -49,9 +50,6 @@ def seeds_cell(runs):
 
 def seconds_cell(runs):
     return spread_cell(training_seconds(runs), "{:.0f}")
-
-
-COST_HEADER = ["seconds", "compilation, s", "settings"]
 
 
 def cost_cells(runs, timed):

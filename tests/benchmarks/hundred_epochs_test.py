@@ -35,6 +35,14 @@ def settings_of_headlines(optimizer):
     ]
 
 
+def end_of_headlines(optimizer):
+    return [
+        row["points"][-1]["train_loss"]
+        for row in headlines()
+        if row["configuration"]["optimizer"] == optimizer
+    ]
+
+
 def runs_on_processors():
     """Maker of a processor: sorted pairs of optimizers and seeds."""
     ran = {}
@@ -108,6 +116,13 @@ VERDICTS = [
                 k_fac_seconds_to(loss, 0.95) > k_fac_seconds_to(loss, 0.8)
                 for loss in (70, 60, 57, 55)
             )
+        ),
+    ),
+    (
+        "Adam is said to get two to three lower (below).",
+        lambda: (
+            [round(end_of_headlines("Adam")[0] - known) for known in (54, 53)]
+            == [2, 3]
         ),
     ),
     (
