@@ -40,7 +40,8 @@ class AutomaticStep:
     minimum, for a batch of `B` examples, and the `αᵢ` are the best ones for
     that: the smaller the batch, the more of the last step is noise. Every 5
     steps damping is adapted to how well the model foretold the loss. A step
-    that raises the loss of the very examples that `F` is of is not taken, and
+    that raises the loss of the very examples that `F` is of (by more than a
+    thousandth, which may be rounding) is not taken, and
     damping is multiplied by 4; weight decay and averages of weights go on. Down
     to its first value it is divided by 4 where the model is right.
 

@@ -56,11 +56,12 @@ def choose_loss(layer, kind, graph, variant):
         return ChosenLoss(squared_loss, name, 'variant="squared"')
     loss = matching_loss_of(activation)
     if loss is None:
-        why = (
-            "is not monotone"
-            if is_non_monotone(activation)
-            else ("is unregistered")
-        )
+        if is_activation_layer(activation):
+            why = "is discontinuous, falls, or is not over units"
+        elif is_non_monotone(activation):
+            why = "is not monotone"
+        else:
+            why = "is unregistered"
         reason = f"{name_of(activation)} {why}: no matching loss"
         return ChosenLoss(squared_loss, name, reason)
     follower = graph.follower(layer)

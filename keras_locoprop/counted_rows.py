@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_locoprop.layers import layer_kind_of
+from keras_locoprop.sizes import larger
 
 
 def doubted_examples(records, sample_weight):
@@ -47,19 +48,23 @@ def counted_rows(record, gradient, doubted):
     Returns:
         Boolean tensor that broadcasts against `gradient`, or `None`: all count.
     """
-    if doubted is None:
+    parts = ops.shape(gradient)[0]
+    # There is nothing to mark in none, and compiled by TensorFlow the reduction
+    # below ends the process.
+    if doubted is None or (isinstance(parts, int) and parts == 0):
         return None
     units = layer_kind_of(record.layer).unit_axes(record.layer, gradient)
     reached = ops.any(gradient != 0, axis=units, keepdims=True)
     if doubted is True:
         return reached
     # A layer may work on parts of examples, which then follow each other.
-    parts, examples = (ops.shape(tensor)[0] for tensor in (gradient, doubted))
+    examples = ops.shape(doubted)[0]
     if isinstance(parts, int) and isinstance(examples, int):
-        example_of_part = np.arange(parts) * examples // parts
+        example_of_part = np.arange(parts) * examples // larger(parts, 1)
     else:
         parts, examples = ops.cast(parts, "int64"), ops.cast(examples, "int64")
-        example_of_part = ops.arange(parts) * examples // parts
+        # A division of integers by zero ends the process.
+        example_of_part = ops.arange(parts) * examples // larger(parts, 1)
     doubted = ops.take(doubted, example_of_part)
     doubted = ops.reshape(doubted, (-1, *[1] * (gradient.ndim - 1)))
     return ops.logical_or(ops.logical_not(doubted), reached)

@@ -10,8 +10,9 @@ def is_list_of_patterns(value):
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
         return False
     try:
-        return all(re.compile(pattern) for pattern in value)
-    except (TypeError, re.error):
+        # What is compiled already could not be saved.
+        return all(isinstance(p, str) and re.compile(p) for p in value)
+    except re.error:
         return False
 
 

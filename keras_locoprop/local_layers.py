@@ -1,6 +1,5 @@
 """Layers that have local problems, and how they hang together."""
 
-import math
 from typing import NamedTuple
 
 import keras
@@ -70,10 +69,7 @@ def matrices_of(local_layers):
             continue
         shape = kind.matrix_shape(layer)
         weights = trainable_weights(kind, layer)
-        if (
-            shape
-            and weights
-            and math.prod(weights[0].shape) == math.prod(shape)
-        ):
+        # The kernel may be frozen, and the bias not.
+        if shape and weights and weights[0] is kind.weights(layer)[0]:
             matrices.append(Matrix(layer, weights, tuple(shape)))
     return matrices

@@ -29,6 +29,9 @@ class LocalLossLogger(keras.callbacks.Callback):
     - `skipped_steps`: the number of batches so far that changed nothing,
       because the loss or a displacement was not finite.
 
+    Steps in which one of the first two is not a finite number, as with weights
+    that are all zero, do not count for it; where none does it is NaN.
+
     Layers inside others go by their path, as in `coverage`. The displacement is
     that of the local problem, before clipping, weight decay and the like.
 
@@ -69,7 +72,8 @@ class LocalLossLogger(keras.callbacks.Callback):
         self._means = backend.Means()
 
     def on_train_begin(self, logs=None):
-        self._observe_with(self._observe)
+        self._means = backend.Means()
+        self._observe_from_now(True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._means.reset()
@@ -81,17 +85,23 @@ class LocalLossLogger(keras.callbacks.Callback):
         logs["skipped_steps"] = int(self._optimizer().skipped_steps)
 
     def on_train_end(self, logs=None):
-        self._observe_with(None)
+        self._observe_from_now(False)
 
     def _optimizer(self):
         return find_locoprop(self.model.optimizer)
 
-    def _observe_with(self, observer):
+    def _observe_from_now(self, is_to_observe):
         optimizer = self._optimizer()
         if optimizer is not None:
-            optimizer.observer = observer
+            self._leave(optimizer)
+            if is_to_observe:
+                optimizer.observers.append(self._observe)
             # The compiled step does not know of the observer, or still does.
             self.model.make_train_function(force=True)
+
+    def _leave(self, optimizer):
+        if self._observe in optimizer.observers:
+            optimizer.observers.remove(self._observe)
 
     def _observe(self, problems, displacements):
         paths = [path for problem in problems for path in _paths(problem)]
@@ -100,7 +110,7 @@ class LocalLossLogger(keras.callbacks.Callback):
         except ValueError:
             # Keras does not end a training that failed: the next one is another
             # matter.
-            self._optimizer().observer = None
+            self._leave(self._optimizer())
             raise
         displacements = iter(displacements)
         for problem in problems:
@@ -109,10 +119,8 @@ class LocalLossLogger(keras.callbacks.Callback):
             if self._is_logged(problem):
                 fall = _fall_of_loss(problem, moved)
                 self._update(f"local_loss_fall/{name}", fall)
-                self._update(
-                    f"displacement/{name}",
-                    _norm(moved) / ops.maximum(_norm(problem.weights), 1e-30),
-                )
+                size = _norm(problem.weights)
+                self._update(f"displacement/{name}", _norm(moved) / size)
 
     def _is_logged(self, problem):
         return self.layers is None or any(
@@ -122,7 +130,8 @@ class LocalLossLogger(keras.callbacks.Callback):
         )
 
     def _update(self, name, value):
-        # A step that is skipped has nothing to report.
+        # A step that is skipped has nothing to report, nor has one that is
+        # relative to nothing.
         is_finite = ops.isfinite(value)
         value = ops.cast(value, "float32")
         self._means.update(
@@ -142,7 +151,7 @@ def _fall_of_loss(problem, displacements):
     before, distance = mean_loss(problem)
     with at_displaced_weights(problem.weights, displacements):
         after, _ = mean_loss(problem)
-    return (before - after) / ops.maximum(0.5 * distance, 1e-30)
+    return (before - after) / (0.5 * distance)
 
 
 def _norm(tensors):

@@ -57,7 +57,8 @@ class Network:
 
         An eighth of the batch, or so many that the outputs hold `scalars`
         numbers: curvature is averaged over both. All where the loss may not be
-        a mean over examples.
+        a mean over examples; in a subclassed model, whose outputs are not known
+        beforehand, as if it had one output.
         """
         examples = self.examples
         own_loss = (

@@ -20,6 +20,7 @@ from keras_locoprop.solvers import WITHOUT_RATE
 from keras_locoprop.validation import WRAPPERS
 from keras_locoprop.validation import check_arguments
 from keras_locoprop.validation import check_automatic
+from keras_locoprop.validation import check_rate_is_constant
 from keras_locoprop.validation import resolve_optimizer
 
 _OF_SOLVER = (
@@ -129,11 +130,14 @@ class LocoProp(keras.optimizers.Optimizer):
             Defaults to `"auto"`: `"full"` with `learning_rate="auto"`,
             otherwise `None`.
         damping: Float: what is added to a layer's curvature before it is
-            inverted, relative to the mean over layers. With
-            `learning_rate="auto"` the least of it: it is adapted. Defaults to
-            `0.05`.
+            inverted: with `output_scaling` relative to the mean over layers;
+            without it its square root is relative to the layer's own mean; with
+            `solver="conjugate_gradient"` relative to the curvature along the
+            layer's gradient. With `learning_rate="auto"` the least of it: it is
+            adapted. Defaults to `0.05`.
         curvature_period: Integer, steps between two updates of what
-            `solver="exact"` knows of the curvature. Defaults to `10`.
+            `solver="exact"` knows of the curvature, but for the first five,
+            which all update it. Defaults to `10`.
         maximum_width: Integer: layers with more inputs than this are solved by
             the inner optimizer, such with more units scaled by unit. Defaults
             to `4096`.
@@ -240,6 +244,7 @@ class LocoProp(keras.optimizers.Optimizer):
             inner_optimizer or default_inner_optimizer(),
             unusable,
         )
+        check_rate_is_constant("inner_optimizer", inner, is_automatic, solver)
         fallback = resolve_optimizer(
             "fallback_optimizer", fallback_optimizer, unusable
         )
@@ -355,17 +360,13 @@ class LocoProp(keras.optimizers.Optimizer):
         return self.learning_rate
 
     @property
-    def observer(self):
-        """Callable that is shown the local problems and displacements.
+    def observers(self):
+        """List of callables that are shown local problems and displacements.
 
         Called as `observer(problems, displacements)` in every step, as it is
         compiled; the displacements are aligned with the problems' weights.
         """
-        return self._state.observer
-
-    @observer.setter
-    def observer(self, observer):
-        self._state.observer = observer
+        return self._state.observers
 
     @contextlib.contextmanager
     def accepting_displacements(self):

@@ -84,7 +84,7 @@ class OptimizerState:
         self.seed = keras.random.SeedGenerator(0)
         self._track = track
         self.accepts_displacements = False
-        self.observer = None
+        self.observers = []
         # Positions among the trainable variables, and the shapes of those. They
         # are saved with the configuration: a loaded optimizer is built, and its
         # state restored, before it meets the model.

@@ -5,6 +5,7 @@ from keras import ops
 from keras_locoprop.counted_rows import counted_rows
 from keras_locoprop.counted_rows import doubted_examples
 from keras_locoprop.local_layers import groups_by_weights
+from keras_locoprop.precision import in_full_precision
 from keras_locoprop.targets import make_problems
 from keras_locoprop.targets import target_rates
 
@@ -22,7 +23,8 @@ def displacements(
 ):
     """Solves all local problems and the fallback's.
 
-    Nothing but the solvers' own slots is changed.
+    Nothing but the solvers' own slots and the optimizer's `gradient_size` is
+    changed.
 
     Args:
         optimizer: `LocoProp`.
@@ -73,12 +75,14 @@ def displacements(
         moved += optimizer.state.solver.solve(
             problems, optimizer.solver_learning_rate
         )
-        if optimizer.observer is not None:
-            optimizer.observer(problems, moved)
+        for observer in optimizer.observers:
+            observer(problems, moved)
+    # Half precision may not hold the scale.
     reached = [
-        (weight, gradient / ops.cast(loss_scale, gradient.dtype))
+        (weight, full / ops.cast(loss_scale, full.dtype))
         for weight, gradient in zip(plan.fallback_weights, weight_gradients)
         if gradient is not None
+        for full in [in_full_precision(gradient)]
     ]
     if reached:
         fallback_weights, gradients = map(list, zip(*reached))

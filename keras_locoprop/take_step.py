@@ -109,9 +109,11 @@ def take_step(
     def apply(displacements):
         with optimizer.accepting_displacements():
             if scales_loss:
-                # Keras divides by it what it takes for gradients.
+                # Keras divides by it what it takes for gradients. Half
+                # precision may not hold the product.
                 displacements = [
-                    d * ops.cast(loss_scale, d.dtype) for d in displacements
+                    d * ops.cast(loss_scale, d.dtype)
+                    for d in map(in_full_precision, displacements)
                 ]
             backend.apply(model.optimizer, displacements, weights)
 

@@ -72,6 +72,12 @@ def _record(layer, call, *args, **kwargs):
     kind = layer_kind_of(layer)
     preactivation = backend.probe(kind.forward(layer, call, *args, **kwargs))
     inputs = args[0] if args else kwargs["inputs"]
+    # TensorFlow's sparse tensors have no slices.
+    if not hasattr(inputs, "__getitem__"):
+        raise ValueError(
+            "`exclude` must name layers whose inputs are sparse. Received: "
+            f"{layer.name!r} is called on {inputs} and is not excluded."
+        )
     is_masked = keras_private.mask_of(inputs) is not None
     activation = kind.core(layer).activation
     outputs = preactivation if activation is None else activation(preactivation)

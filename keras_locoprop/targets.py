@@ -79,18 +79,22 @@ def _gradient_size(record, gradient, counts):
     rows = [axis for axis in range(1, gradient.ndim) if axis not in units]
     if counts is None:
         mean = ops.mean(gradient, axis=rows) if rows else gradient
-        # There are none in a call on no rows, as of an expert that is idle.
-        elements = larger(math.prod(ops.shape(mean)), 1)
-        total = ops.sum(ops.square(mean))
-        return ops.sqrt(total / ops.cast(elements, total.dtype))
+        return ops.sqrt(_mean_or_zero(ops.square(mean)))
     counts = ops.cast(counts, gradient.dtype)
     rows_of_example = ops.sum(counts, axis=rows, keepdims=True)
     mean = ops.sum(gradient, axis=rows, keepdims=True) / ops.maximum(
         rows_of_example, 1.0
     )
-    examples = ops.mean(ops.cast(rows_of_example > 0, gradient.dtype))
-    mean_square = ops.mean(ops.square(mean)) / ops.maximum(examples, 1e-30)
-    return ops.sqrt(mean_square)
+    examples = _mean_or_zero(ops.cast(rows_of_example > 0, gradient.dtype))
+    mean_square = _mean_or_zero(ops.square(mean))
+    return ops.sqrt(mean_square / ops.maximum(examples, 1e-30))
+
+
+def _mean_or_zero(tensor):
+    """Zero of a call on no rows, as of an expert that is idle."""
+    elements = larger(math.prod(ops.shape(tensor)), 1)
+    total = ops.sum(tensor)
+    return total / ops.cast(elements, total.dtype)
 
 
 def target_rates(optimizer, records, gradients, counts, examples, loss_scale):

@@ -134,8 +134,11 @@ def minimize(model, compute_loss, examples, sample_weight=None):
         The loss before the step, a scalar tensor.
 
     Raises:
-        ValueError: If `model` is not a `keras.Model`, is not built or is not
-            compiled with `LocoProp`.
+        ValueError: If `model` is not a `keras.Model`, is not built, is not
+            compiled with `LocoProp`, or with `learning_rate="auto"` or
+            `solver="exact"`, which work in `fit` alone; or trains other weights
+            than the optimizer's state was made for; or calls a layer, that is
+            not excluded, where it cannot be recorded.
 
     Example:
 
@@ -180,8 +183,7 @@ def minimize(model, compute_loss, examples, sample_weight=None):
         raise ValueError(
             '`learning_rate="auto"` and `solver="exact"` need to know where '
             "the network ends and the loss begins: they work in `fit`, but not "
-            "with `minimize`. Received: "
-            f"solver={optimizer.solver!r}"
+            f"with `minimize`. Received: {_needing_network(optimizer)}"
         )
     with _from_leading_weights(optimizer):
         loss, _ = take_step(
@@ -205,6 +207,12 @@ def _from_leading_weights(optimizer):
     if keras_private.in_stateless_scope() and not averaged_weights.is_leading:
         return averaged_weights.leading_in_scope()
     return contextlib.nullcontext()
+
+
+def _needing_network(optimizer):
+    if optimizer.state.automatic_step is not None:
+        return 'learning_rate="auto"'
+    return f"solver={optimizer.solver!r}"
 
 
 def _check_loss_of_outputs(model):

@@ -126,6 +126,27 @@ def resolve_optimizer(argument, identifier, unusable):
     return optimizer
 
 
+def check_rate_is_constant(argument, optimizer, is_automatic, solver):
+    """Raises if the rate of the inner optimizer is used once for all, and is
+    no number.
+
+    Args:
+        argument: String, the name of the argument.
+        optimizer: The inner optimizer.
+        is_automatic: Boolean: whether LocoProp's rate is `"auto"`.
+        solver: String.
+    """
+    is_used = is_automatic and solver not in WITHOUT_RATE or solver == "exact"
+    rate = optimizer.get_config()["learning_rate"]
+    if is_used and not isinstance(rate, float):
+        raise ValueError(
+            f"`{argument}` must have a number for its learning rate where "
+            '`learning_rate="auto"` or `solver="exact"` multiply it by '
+            f"something else. Received: {argument}={optimizer}, with "
+            f"learning_rate={rate}"
+        )
+
+
 def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -168,7 +189,7 @@ _RULES = {
     "solver": (SOLVERS.__contains__, f"one of {SOLVERS}"),
     "output_scaling": (
         OUTPUT_SCALINGS.__contains__,
-        f"one of {OUTPUT_SCALINGS}",
+        f'"auto" or one of {OUTPUT_SCALINGS}',
     ),
     "damping": (_is_positive, "a positive float"),
     "curvature_period": (

@@ -97,6 +97,7 @@ def test_an_activation_layer_without_a_matching_loss(follower):
     row = rows_of(model)["dense"]
     assert row.trained_by == "squared loss"
     assert "no matching loss" in row.reason
+    assert "unregistered" not in row.reason
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_it_changes_nothing_and_leaves(data):
     ):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
     assert "skipped_steps" not in fit(observed, data, None)
-    assert observed.optimizer.observer is None
+    assert not observed.optimizer.observers
 
 
 def test_layers_are_chosen_by_pattern(data):
@@ -198,3 +198,35 @@ def test_the_progress_bar_shows_it(data, verbose, capsys):
     shown = capsys.readouterr().out
     assert "displacement/last: " in shown
     assert "skipped_steps: 0" in shown
+
+
+def test_two_loggers_log_side_by_side(data):
+    model = make_model(layers.Dense(5, "tanh", name="first"))
+    loggers = [LocalLossLogger([name]) for name in ("first", "last")]
+    history = model.fit(*data, callbacks=loggers, verbose=0).history
+    assert {"displacement/first", "displacement/last"} <= history.keys()
+    assert not model.optimizer.observers
+
+
+def test_a_logger_that_is_used_again_forgets(data):
+    logger = LocalLossLogger()
+    fit(make_model(layers.Dense(5, "tanh", name="first")), data, logger)
+    history = fit(make_model(), data, logger)
+    assert "displacement/first" not in history
+    assert "displacement/last" in history
+
+
+def test_weights_that_are_zero_have_no_relative_displacement(data):
+    model = make_model()
+    model.set_weights([0.0 * weight for weight in model.get_weights()])
+    history = fit(model, data, LocalLossLogger(), epochs=2)
+    first, second = history["displacement/last"]
+    assert np.isnan(first) and second > 0
+    assert np.isfinite(history["local_loss_fall/last"]).all()
+
+
+def test_epochs_whose_steps_were_all_skipped_have_no_numbers(data):
+    x, y = data
+    history = fit(make_model(), (x * np.nan, y), LocalLossLogger())
+    assert np.isnan(history["displacement/last"]).all()
+    assert history["skipped_steps"] == [1]

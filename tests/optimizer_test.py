@@ -35,6 +35,8 @@ pytestmark = pytest.mark.backends
         ("inner_decay", 1.1),
         ("proximal", -1.0),
         ("exclude", "dense"),
+        ("exclude", [re.compile("dense")]),
+        ("exclude", [b"dense"]),
         ("exclude", ["("]),
         ("exclude", [3]),
         ("solver", "newton"),
@@ -124,6 +126,11 @@ def test_optimizers_that_cannot_serve(argument, make):
         LocoProp(**{argument: make()})
 
 
+def falling():
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, 100)
+    return keras.optimizers.SGD(schedule)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -146,6 +153,17 @@ def test_optimizers_that_cannot_serve(argument, make):
         (
             {"learning_rate": "auto", "global_clipnorm": 1.0},
             "`global_clipnorm` must not be set with .* global_clipnorm=1.0",
+        ),
+        *(
+            (
+                {**arguments, "inner_optimizer": falling()},
+                "`inner_optimizer` must have a number for its learning rate",
+            )
+            for arguments in (
+                {"solver": "exact"},
+                {"learning_rate": "auto"},
+                {"learning_rate": "auto", "solver": "iterative"},
+            )
         ),
     ],
 )

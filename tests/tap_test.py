@@ -99,3 +99,16 @@ def test_an_activation_layer_is_taken_out_too(inputs):
         expected,
         rtol=1e-5,
     )
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="its sparse tensors"
+)
+def test_sparse_inputs_are_refused(layer, inputs):
+    import tensorflow as tf
+
+    with (
+        pytest.raises(ValueError, match="`exclude` must name .*'dense"),
+        recording([layer]),
+    ):
+        layer(tf.sparse.from_dense(inputs))

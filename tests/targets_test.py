@@ -46,9 +46,10 @@ def test_calls_without_a_gradient_do_not_count(sizes, expected):
     np.testing.assert_allclose(ops.convert_to_numpy(scale), expected, 1e-6)
 
 
-def trains(model, x, optimizer, epochs=20):
+def trains(model, x, optimizer, epochs=20, **options):
     model.compile(optimizer, "mse")
-    losses = model.fit(x, x, epochs=epochs, verbose=0).history["loss"]
+    fitted = model.fit(x, x, epochs=epochs, verbose=0, **options)
+    losses = fitted.history["loss"]
     assert int(optimizer.skipped_steps) == 0
     assert losses[-1] < 0.9 * losses[0]
 
@@ -72,7 +73,8 @@ def test_a_last_kernel_that_starts_at_zero(learning_rate, x):
 @pytest.mark.parametrize(
     "arguments", [{}, {"inner_batch_size": 8}, {"learning_rate": "auto"}]
 )
-def test_a_call_on_no_rows(arguments, x):
+@pytest.mark.parametrize("sample_weight", [None, np.arange(EXAMPLES) % 2.0])
+def test_a_call_on_no_rows(arguments, sample_weight, x):
     """As of an expert that no example of a batch is sent to."""
 
     class Experts(keras_locoprop.Model):
@@ -84,4 +86,5 @@ def test_a_call_on_no_rows(arguments, x):
         def call(self, inputs):
             return self.busy(inputs) + ops.sum(self.idle(inputs[:0]))
 
-    trains(Experts(), x, LocoProp(**arguments))
+    optimizer = LocoProp(**arguments)
+    trains(Experts(), x, optimizer, sample_weight=sample_weight)

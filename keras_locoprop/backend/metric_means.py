@@ -1,5 +1,7 @@
 """Means of what steps report, where steps may assign any variable."""
 
+import math
+
 import keras
 
 
@@ -21,5 +23,11 @@ class MetricMeans:
             mean.reset_state()
 
     def results(self):
-        """Dict of floats by name; waits for steps that still run."""
-        return {name: float(m.result()) for name, m in self._means.items()}
+        """Dict of floats by name, NaN for what has no weight.
+
+        Waits for steps that still run.
+        """
+        return {
+            name: float(mean.result()) if float(mean.count) else math.nan
+            for name, mean in self._means.items()
+        }

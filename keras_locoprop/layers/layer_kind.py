@@ -58,7 +58,9 @@ class LayerKind:
 
         Returns:
             Tuple `(fan_in, fan_out)`, here for a kernel of shape
-            `(..., inputs, units)`, whose first axes span a receptive field.
+            `(..., inputs, units)`, whose first axes span a receptive field; of
+            `(..., units, inputs)`, as of transposed convolutions, the other way
+            round. Glorot's deviation depends on their sum alone.
         """
         *field, inputs, units = self.weights(layer)[0].shape
         return math.prod(field) * inputs, math.prod(field) * units

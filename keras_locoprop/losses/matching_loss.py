@@ -85,6 +85,19 @@ def check_is_gradient(activation, potential, elementwise):
         )
         return value
 
+    rows_and_units = (positions.shape[0], units)
+    of_potential = rows_and_units if elementwise else rows_and_units[:1]
+    for argument, function, shape in (
+        ("activation", activation, rows_and_units),
+        ("potential", potential, of_potential),
+    ):
+        received = tuple(along(function, 0.0).shape)
+        if received != shape:
+            raise ValueError(
+                f"`{argument}` must map {rows_and_units} to {shape} with "
+                f"`elementwise={elementwise}`. Received: {argument}="
+                f"{function}, which maps it to {received}."
+            )
     slope = ops.sum(along(activation, 0.0) * direction, axis=-1)
     rise = along(potential, half_width) - along(potential, -half_width)
     if elementwise:

@@ -1,5 +1,7 @@
 """Which activation has which matching loss."""
 
+import collections.abc
+
 import keras
 
 from keras_locoprop.losses.matching_loss import MatchingLoss
@@ -39,7 +41,8 @@ def register_matching_loss(activation, potential, name=None, elementwise=True):
 
     Raises:
         ValueError: If `potential` does not have `activation` as its gradient,
-            or if `activation` decreases somewhere, both checked on a grid.
+            or if `activation` decreases somewhere, both checked on a grid; or
+            if one of them returns another shape.
 
     Example:
 
@@ -64,6 +67,11 @@ def register_matching_loss(activation, potential, name=None, elementwise=True):
             raise ValueError(
                 f"`{argument}` must be callable. Received: {argument}={value}"
             )
+    if not isinstance(activation, collections.abc.Hashable):
+        raise ValueError(
+            "`activation` must be hashable: layers are matched by it. "
+            f"Received: activation={activation}"
+        )
     check_is_gradient(activation, potential, elementwise)
     name = name or getattr(activation, "__name__", None) or str(activation)
     return add(MatchingLoss(name, activation, potential, elementwise))
@@ -117,7 +125,7 @@ def named_alike(activation):
 
 def is_non_monotone(activation):
     """Whether this is an activation that no matching loss can exist for."""
-    return activation in _NON_MONOTONE
+    return named_alike(activation) in _NON_MONOTONE
 
 
 def registered_matching_losses():

@@ -22,15 +22,14 @@ class ExactSolver:
     here with `C` averaged over batches, and, with output scaling, times
     `(S + λ' I)⁻¹` from the right: γ is then divided by the second moment of the
     gradients, unit by unit or as a matrix. Moments are averaged, and inverted,
-    every `period` batches. See `KroneckerFactors`.
+    in the first batches and then every `period` ones. See `KroneckerFactors`.
 
     Args:
         otherwise: The solver of problems that are no plain matrix product or
             are too wide.
         inner_learning_rate: Float, the rate of its inner steps.
         output_scaling: `None`, `"unit"` or `"full"`.
-        damping: `keras.Variable` or float: relative to the mean curvature of
-            all layers.
+        damping: `keras.Variable` or float: see `KroneckerFactors.refresh`.
         period: Integer, batches between updates.
         maximum_width: Integer: layers with more inputs go to `otherwise`; such
             with more units are scaled unit by unit at most.
@@ -56,7 +55,6 @@ class ExactSolver:
         self.period = period
         self.maximum_width = maximum_width
         self._factors = {}
-        self._weight = None
         self._decay = None
         self.curvature_size = None
 
@@ -79,19 +77,16 @@ class ExactSolver:
                 group, (inputs, units), scaling
             )
             closed |= set(map(id, group))
-        self._weight, self.curvature_size = (
-            keras.Variable(
-                0.0, dtype=full_precision(), trainable=False, name=name
-            )
-            for name in ("moment_weight", "curvature_size")
+        self.curvature_size = keras.Variable(
+            0.0, dtype=full_precision(), trainable=False, name="curvature_size"
         )
         self.otherwise.build([w for w in weights if id(w) not in closed])
 
     @property
     def variables(self):
-        if self._weight is None:
+        if self.curvature_size is None:
             return []
-        own = [self._weight, self.curvature_size]
+        own = [self.curvature_size]
         for factors in self._factors.values():
             own += factors.variables
         return own + self.otherwise.variables
@@ -116,10 +111,8 @@ class ExactSolver:
 
     def begin_update(self, examples):
         """Makes room for the moments of a batch of so many examples."""
-        examples = ops.cast(examples, self._weight.dtype)
-        decay = ops.clip(ops.exp(-examples / MEMORY), 0.5, 0.97)
-        self._weight.assign(decay * self._weight + (1 - decay))
-        self._decay = decay
+        examples = ops.cast(examples, self.curvature_size.dtype)
+        self._decay = ops.clip(ops.exp(-examples / MEMORY), 0.5, 0.97)
 
     def average(self, kernel, calls):
         """Averages in the moments of a layer; see `KroneckerFactors`."""
@@ -131,19 +124,17 @@ class ExactSolver:
         factors = self._factors.values()
         if not factors:
             return
-        weight = ops.convert_to_tensor(self._weight)
-        sizes = [
-            ops.cast(ops.prod(ops.stack(each.sizes())), weight.dtype)
-            for each in factors
+        dtype = self.curvature_size.dtype
+        sizes = [ops.prod(ops.stack(each.sizes())) for each in factors]
+        total = ops.sum(ops.stack([ops.cast(size, dtype) for size in sizes]))
+        with_moments = [
+            ops.cast(each.moment_weight > 0, dtype) for each in factors
         ]
-        size = ops.mean(ops.stack(sizes)) / ops.square(weight)
+        count = ops.maximum(ops.sum(ops.stack(with_moments)), 1.0)
+        size = total / count
         self.curvature_size.assign(size)
         for each in factors:
-            each.refresh(
-                self.damping,
-                ops.maximum(size, 1e-30),
-                weight,
-            )
+            each.refresh(self.damping, ops.maximum(size, 1e-30))
 
     def solve(self, problems, learning_rate):
         """Moves each problem's weights to its damped minimum.
@@ -151,7 +142,7 @@ class ExactSolver:
         Args:
             problems: List of `LocalProblem`.
             learning_rate: Scalar tensor, what the displacement is multiplied
-                by, and the rate of the inner steps of other problems.
+                by, as is the rate of the inner steps of other problems.
 
         Returns:
             List of displacements, aligned with the problems' weights: each

@@ -2,7 +2,7 @@
 
 from keras_locoprop import backend
 from keras_locoprop import keras_private
-from keras_locoprop.solvers.keras_optimizer import displacements
+from keras_locoprop.solvers.keras_optimizer import put_back
 from keras_locoprop.solvers.keras_optimizer import without_constraints
 
 
@@ -35,4 +35,4 @@ class FallbackSolver:
         starts = [backend.snapshot(weight) for weight in weights]
         with without_constraints(weights):
             self._optimizer.apply(gradients, weights)
-        return displacements(weights, starts)
+        return put_back(weights, starts)

@@ -9,7 +9,7 @@ from keras_locoprop import keras_private
 from keras_locoprop.solvers.example_slices import example_slice
 from keras_locoprop.solvers.example_slices import slice_count
 from keras_locoprop.solvers.keras_optimizer import copy_with_rate
-from keras_locoprop.solvers.keras_optimizer import displacements
+from keras_locoprop.solvers.keras_optimizer import put_back
 from keras_locoprop.solvers.keras_optimizer import without_constraints
 
 
@@ -113,7 +113,7 @@ class IterativeSolver:
         backend.repeat(
             inner_step, self.inner_steps, lambda: self._period(problems)
         )
-        return displacements(weights, starts)
+        return put_back(weights, starts)
 
     def _gradient_source(self, problem, starts):
         """A callable that maps an inner step to the problem's gradients.

@@ -34,8 +34,8 @@ def copy_with_rate(optimizer, rate, rate_factor):
     return copy, is_fused
 
 
-def displacements(weights, starts):
-    """How far the weights have come from `starts`; puts them back there.
+def put_back(weights, starts):
+    """Puts the weights back to `starts`, and returns their displacements.
 
     The displacement `start - weight` has the sign of a gradient, so that the
     rest of Keras (clipping, weight decay, averaging, accumulation) can treat it

@@ -47,10 +47,14 @@ class KroneckerFactors:
             _zeros(of_outputs[output_scaling], kernel, name)
             for name in ("outputs_moment", "outputs_inverse")
         )
+        # What the running moments have to be divided by, as they started from
+        # zero.
+        self.moment_weight = _zeros((), kernel, "moment_weight")
 
     @property
     def variables(self):
         return [
+            self.moment_weight,
             self.inputs_moment,
             self.inputs_inverse,
             self.outputs_moment,
@@ -59,6 +63,8 @@ class KroneckerFactors:
 
     def average(self, calls, decay):
         """Takes the moments of a batch into the running ones.
+
+        A batch in which no row counts says nothing, and leaves them alone.
 
         Args:
             calls: List of tuples `(inputs, gradients, counts, examples)`, one
@@ -97,40 +103,46 @@ class KroneckerFactors:
             moment = ops.mean(moment)
         moment = moment / per_output
         decay = ops.convert_to_tensor(decay, dtype)
+        decay = ops.where(ops.sum(counts) > 0, decay, 1.0)
         for average, new in (
             (self.inputs_moment, gram),
             (self.outputs_moment, moment),
+            (self.moment_weight, 1.0),
         ):
             average.assign(decay * average + (1 - decay) * new)
 
+    def moments(self):
+        """Those of inputs and of outputs: means over batches."""
+        weight = ops.maximum(self.moment_weight, 1e-30)
+        return self.inputs_moment / weight, self.outputs_moment / weight
+
     def sizes(self):
-        """The mean diagonal entry of either moment, as they stand."""
-        outputs = self.outputs_moment
+        """The mean diagonal entry of either moment; 0 before the first one."""
+        inputs, outputs = self.moments()
         if self._output_scaling == "full":
             outputs = ops.diagonal(outputs)
-        return ops.mean(ops.diagonal(self.inputs_moment)), ops.mean(outputs)
+        return ops.mean(ops.diagonal(inputs)), ops.mean(outputs)
 
-    def refresh(self, damping, curvature_size, weight):
+    def refresh(self, damping, curvature_size):
         r"""Inverts the damped moments.
 
         `(C + π √λ I)⁻¹` and `(S + √λ / π I)⁻¹`, `λ = damping · curvature_size`,
         with `π² = mean diag C / mean diag S` that divides λ between the two.
         Without output scaling `(C + √damping · mean diag C · I)⁻¹`: the same
-        for a layer of mean curvature.
+        for a layer of mean curvature. A layer whose inputs have all been zero,
+        or that has no moments yet, stays where it is: its inverse is zero.
 
         Args:
             damping: Scalar tensor.
             curvature_size: Scalar tensor: the mean over layers of the mean
                 diagonal of their curvature.
-            weight: Scalar tensor: what the running moments have to be divided
-                by, as they started from zero.
         """
-        damping, curvature_size, weight = (
+        damping, curvature_size = (
             ops.convert_to_tensor(number, self.inputs_moment.dtype)
-            for number in (damping, curvature_size, weight)
+            for number in (damping, curvature_size)
         )
+        inputs_moment, outputs_moment = self.moments()
         of_inputs, of_outputs = self.sizes()
-        of_inputs, of_outputs = of_inputs / weight, of_outputs / weight
         # A layer that is nearly dead is not to move all the more.
         smallest = 1e-6 * curvature_size / ops.maximum(of_inputs, 1e-30)
         of_outputs = ops.maximum(of_outputs, smallest)
@@ -143,17 +155,15 @@ class KroneckerFactors:
             of_inputs_damping = root * split
             of_outputs_damping = root / ops.maximum(split, 1e-30)
             damped = of_outputs_damping + 1e-30
-            moment = self.outputs_moment / weight
             self.outputs_inverse.assign(
-                _inverse(moment, damped)
+                _inverse(outputs_moment, damped)
                 if self._output_scaling == "full"
-                else 1.0 / (moment + damped)
+                else 1.0 / (outputs_moment + damped)
             )
         # Below this Cholesky's rounding could make a matrix indefinite.
         of_inputs_damping = ops.maximum(of_inputs_damping, 1e-4 * of_inputs)
-        self.inputs_inverse.assign(
-            _inverse(self.inputs_moment / weight, of_inputs_damping + 1e-30)
-        )
+        inverse = _inverse(inputs_moment, of_inputs_damping + 1e-30)
+        self.inputs_inverse.assign(ops.where(of_inputs > 0, inverse, 0.0))
 
     def solve(self, gradients):
         """Multiplies gradients by the inverses.

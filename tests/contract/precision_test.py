@@ -161,3 +161,28 @@ def test_a_scaled_training_is_resumed(policy, tmp_path):
     # Steps may have been left out while the scale was too large.
     assert BATCHES < steps[0] == steps[1]
     assert_same_weights(model, resumed)
+
+
+@pytest.mark.parametrize("policy", ["float16"], indirect=True)
+def test_half_precision_need_not_hold_the_scale_of_the_loss(policy):
+    del policy
+    x = np.random.default_rng(0).normal(size=(64, 6))
+
+    def trained(**arguments):
+        keras.utils.set_random_seed(0)
+        model = keras_locoprop.Sequential(
+            [
+                keras.Input((6,)),
+                keras.layers.Dense(8, "tanh"),
+                keras.layers.LayerNormalization(),
+                keras.layers.Dense(3),
+            ]
+        )
+        model.compile(LocoProp(**arguments), "mse")
+        model.fit(x, x[:, :3], epochs=2, verbose=0)
+        assert int(model.optimizer.skipped_steps) == 0
+        return model.get_weights()
+
+    plain, scaled = trained(), trained(loss_scale_factor=2.0**16)
+    for one, other in zip(plain, scaled, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.01, atol=0.001)

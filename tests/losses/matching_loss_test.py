@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -167,3 +169,32 @@ def test_register_checks_its_arguments(activation, potential, message):
     with pytest.raises(ValueError, match=message) as error:
         register_matching_loss(activation, potential)
     assert "Received: " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("activation", "potential", "elementwise", "argument"),
+    [
+        (lambda z: z, lambda z: 0.5 * z**2, False, "potential"),
+        (lambda z: z, lambda z: 0.5 * ops.sum(z**2, -1), True, "potential"),
+        (lambda z: ops.sum(z, -1), lambda z: z, True, "activation"),
+    ],
+)
+def test_register_checks_shapes(activation, potential, elementwise, argument):
+    with pytest.raises(ValueError, match=f"`{argument}` must map.*Received: "):
+        register_matching_loss(activation, potential, elementwise=elementwise)
+
+
+def test_register_needs_something_to_find_it_by():
+    @dataclasses.dataclass
+    class Scaled:
+        factor: float
+
+        def __call__(self, z):
+            return self.factor * z
+
+    with pytest.raises(ValueError, match="`activation` must be hashable"):
+        register_matching_loss(Scaled(2.0), lambda z: z**2)
+
+
+def test_a_function_of_keras_ops_is_not_monotone_either():
+    assert losses.is_non_monotone(ops.gelu)

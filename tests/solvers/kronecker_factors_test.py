@@ -66,7 +66,7 @@ def test_solution_is_that_of_the_dense_system(output_scaling, has_bias):
         c = decay * c + (1 - decay) * of_batch[0]
         s = decay * s + (1 - decay) * of_batch[1]
         weight = decay * weight + (1 - decay)
-    factors.refresh(0.3, 2.0, weight)
+    factors.refresh(0.3, 2.0)
     gradient = generator.normal(size=(INPUTS + has_bias, UNITS))
     parts = [gradient[:INPUTS], *gradient[INPUTS:]]
     solved = [np.asarray(part) for part in factors.solve(parts)]
@@ -96,7 +96,7 @@ def test_rows_that_do_not_count_have_no_say():
             ],
             0.5,
         )
-        factors.refresh(0.1, 1.0, 0.5)
+        factors.refresh(0.1, 1.0)
         inverses.append(
             [np.asarray(factors.inputs_inverse), factors.outputs_inverse]
         )
@@ -159,10 +159,51 @@ def test_singular_moments_are_damped(case, output_scaling):
     inputs, gradients = inputs.astype("float32"), gradients.astype("float32")
     factors.average([(inputs, gradients, np.ones((len(inputs), 1)), 1)], 0.5)
     of_inputs, of_outputs = (float(size) for size in factors.sizes())
-    factors.refresh(1e-8, max(4 * of_inputs * of_outputs, 1e-30), 0.5)
+    factors.refresh(1e-8, max(of_inputs * of_outputs, 1e-30))
     gradient = [
         inputs.T @ gradients / len(inputs),
         gradients.mean(axis=0),
     ]
     for part in factors.solve(gradient):
         assert np.isfinite(np.asarray(part)).all()
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("output_scaling", [None, "unit", "full"])
+def test_a_layer_that_saw_nothing_yet_stays_where_it_is(
+    output_scaling, has_bias
+):
+    factors, generator = make(output_scaling, has_bias)
+    inputs, gradients = batch(generator)
+    gradient = [np.ones((INPUTS, UNITS)), np.ones(UNITS)][: 1 + has_bias]
+    factors.average([(inputs, gradients, np.zeros((ROWS, 1)), EXAMPLES)], 0.5)
+    factors.refresh(0.1, 1.0)
+    for part in factors.solve(gradient):
+        np.testing.assert_array_equal(part, 0.0)
+
+
+@pytest.mark.parametrize("output_scaling", [None, "unit", "full"])
+def test_a_layer_without_bias_whose_inputs_are_zero_stays(output_scaling):
+    factors, generator = make(output_scaling, has_bias=False)
+    inputs, gradients = batch(generator)
+    ones = np.ones((ROWS, 1))
+    factors.average([(0.0 * inputs, gradients, ones, EXAMPLES)], 0.5)
+    factors.refresh(0.1, 1.0)
+    [moved] = factors.solve([np.ones((INPUTS, UNITS))])
+    np.testing.assert_array_equal(moved, 0.0)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("output_scaling", [None, "unit", "full"])
+def test_batches_without_rows_that_count_change_nothing(output_scaling):
+    ones = np.ones((ROWS, 1))
+    inverses = []
+    for counts in ([ones], [0 * ones, ones, 0 * ones]):
+        factors, generator = make(output_scaling, has_bias=True)
+        call = batch(generator)
+        for each in counts:
+            factors.average([(*call, each, EXAMPLES)], 0.5)
+        factors.refresh(0.1, 1.0)
+        inverses.append([np.asarray(v) for v in factors.variables])
+    for one, other in zip(*inverses, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)

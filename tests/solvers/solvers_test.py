@@ -201,3 +201,55 @@ def test_conjugate_gradients_know_regularizers():
             gradient_scaling="absolute",
         )
     assert np.abs(moved[1e4][0]).max() < 0.01 * np.abs(moved[0.0][0]).max()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"learning_rate": "auto"},
+        *(
+            {"solver": "exact", "output_scaling": scaling}
+            for scaling in (None, "unit", "full")
+        ),
+    ],
+    ids=str,
+)
+def test_an_output_that_counts_only_later(arguments):
+    """Then there are no moments yet for its layer, and no step."""
+    inputs = keras.Input((FEATURES,))
+    heads = [layers.Dense(1, name=name) for name in ("first", "second")]
+    model = keras_locoprop.Model(inputs, [head(inputs) for head in heads])
+    model.compile(LocoProp(**arguments), ["mse", "mse"])
+    x, y = data()
+    y, ones = [y[:, :1], y[:, 1:2]], np.ones(EXAMPLES)
+
+    def train(steps, of_second):
+        for _ in range(steps):
+            model.train_on_batch(x, y, [ones, of_second * ones])
+
+    before = np.array(heads[1].kernel)
+    train(5, 0.0)
+    np.testing.assert_array_equal(heads[1].kernel, before)
+    train(1, 1.0)
+    np.testing.assert_array_equal(heads[1].kernel, before)
+    losses = [model.evaluate(x, y, verbose=0)[0]]
+    train(20, 1.0)
+    losses.append(model.evaluate(x, y, verbose=0)[0])
+    assert losses[1] < losses[0]
+    assert np.max(np.abs(np.array(heads[1].kernel) - before)) < 10.0
+
+
+@pytest.mark.parametrize("arguments", [{"solver": "exact"}, {}], ids=str)
+def test_a_bias_whose_kernel_is_frozen(arguments):
+    """On one feature the bias has as many numbers as the kernel."""
+    model = keras_locoprop.Sequential(
+        [keras.Input((1,)), layers.Dense(OUTPUTS)]
+    )
+    model.layers[0].kernel.trainable = False
+    model.compile(
+        LocoProp(learning_rate_scaling="absolute", **arguments), "mse"
+    )
+    x, y = data()
+    model.fit(100.0 * x[:, :1], y, batch_size=EXAMPLES, epochs=1, verbose=0)
+    # An inner step of the first-order solver, which both take.
+    assert np.min(np.abs(np.array(model.layers[0].bias))) > 1e-4

@@ -4,6 +4,8 @@ A step can assign no variable but those that Keras hands to it: the numbers are
 sent out of it.
 """
 
+import math
+
 import jax
 import numpy as np
 
@@ -27,6 +29,6 @@ class Means:
     def results(self):
         jax.effects_barrier()
         return {
-            name: float(total / count) if count else 0.0
+            name: float(total / count) if count else math.nan
             for name, (total, count) in self._sums.items()
         }

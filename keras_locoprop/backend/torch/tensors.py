@@ -1,6 +1,7 @@
 """PyTorch: single operations."""
 
 import torch
+from keras import ops
 
 from keras_locoprop import keras_private
 
@@ -22,4 +23,6 @@ def cholesky(matrix):
 
 
 def widest_float():
-    return "float64"
+    # Apple's GPU has no double precision.
+    device = ops.convert_to_tensor(0.0).device.type
+    return "float32" if device == "mps" else "float64"
