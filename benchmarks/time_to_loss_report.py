@@ -16,8 +16,21 @@ _SUMMARIES = {
     "classifier": ((0.3, 0.2, 0.1, 0.05), 5),
 }
 _LIMITS = {"mnist": (56, 150), "classifier": (0.015, 0.6)}
-_TICKS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+_TICKS = {
+    "mnist": (56, 60, 65, 70, 80, 100, 120, 150),
+    "classifier": (0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5),
+}
 _PEER = "kfac-jax"
+# Of the first one that a name begins with; as in the comparison's pictures.
+_COLOURS = {
+    "Adam": "#1f77b4",
+    _PEER: "#2ca02c",
+    "LocoProp()": "#ff7f0e",
+    "LocoProp.paper()": "#8c564b",
+    'LocoProp("auto")': "#d62728",
+    'LocoProp("auto", use_ema': "#9467bd",
+    'LocoProp("auto", output_scaling': "#7f7f7f",
+}
 
 
 _INTRODUCTION = """\
@@ -69,7 +82,7 @@ def draw(rows, path):
     )
     for (problem, of_problem), row_of_panels in zip(problems, panels):
         for panel, axis in zip(row_of_panels, ("epoch", "seconds")):
-            for index, row in enumerate(_to_draw(of_problem)):
+            for row in _to_draw(of_problem):
                 name, size = row["name"].split(", B=")[0], row["batch_size"]
                 name += _place(row)
                 is_ours = name.startswith("LocoProp")
@@ -78,15 +91,15 @@ def draw(rows, path):
                     [point[axis] for point in points],
                     [point["train_loss"] for point in points],
                     label=f"{name}, batches of {size}",
-                    color=f"C{index}",
+                    color=_colour(name),
                     linewidth=2.2 if is_ours else 1.4,
-                    linestyle="-" if is_ours else "--",
+                    linestyle=_style(is_ours, size, TASKS[problem]),
                 )
             panel.set_yscale("log")
             panel.set_ylim(*_LIMITS[problem])
             panel.set_xlim(left=0)
             panel.set_xlabel("seconds" if axis == "seconds" else "epochs")
-            panel.yaxis.set_major_locator(ticker.LogLocator(subs=_TICKS))
+            panel.yaxis.set_major_locator(ticker.FixedLocator(_TICKS[problem]))
             panel.yaxis.set_major_formatter("{x:g}")
             panel.yaxis.set_minor_locator(ticker.NullLocator())
             panel.grid(alpha=0.3)
@@ -100,6 +113,18 @@ def draw(rows, path):
         )
     figure.tight_layout()
     figure.savefig(path, dpi=110)
+
+
+def _colour(name):
+    return next(
+        colour for start, colour in _COLOURS.items() if name.startswith(start)
+    )
+
+
+def _style(is_ours, batch_size, task):
+    if batch_size != task.batch_size:
+        return ":"
+    return "-" if is_ours else "--"
 
 
 def _place(row):

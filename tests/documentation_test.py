@@ -21,9 +21,8 @@ MODULES = ["keras_locoprop"] + [
     # Another backend may not be there.
     if module.name.count(".") < 3 or module.name.startswith(BACKEND)
 ]
-README_EXAMPLES = re.findall(
-    r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+README_EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def examples_of(module):
@@ -66,3 +65,14 @@ def test_the_readme_has_examples():
 def test_readme(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(source, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_what_the_readme_prints(capsys):
+    """The names in it are those of a fresh session."""
+    keras.utils.clear_session()
+    shown = re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README)
+    assert shown
+    for source, printed in shown:
+        exec(compile(source, "README.md", "exec"), {"__name__": "readme"})
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.rstrip() for line in lines] == printed.splitlines()

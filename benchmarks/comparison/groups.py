@@ -24,6 +24,14 @@ def grouped(rows, *names):
     return groups.values()
 
 
+def best_of_each(groups):
+    """Optimizer: the first of its groups, in their order."""
+    best = {}
+    for runs in groups:
+        best.setdefault(runs[0]["configuration"]["optimizer"], runs)
+    return best
+
+
 def by_median_loss(runs):
     """A key to sort groups by: the median of their last losses."""
     loss = statistics.median(tuning.score(row) for row in runs)

@@ -9,6 +9,7 @@ from benchmarks.comparison.cells import last_values
 from benchmarks.comparison.cells import markdown_table
 from benchmarks.comparison.cells import optimizer_cell
 from benchmarks.comparison.cells import seeds_cell
+from benchmarks.comparison.cells import settings_cell
 from benchmarks.comparison.cells import spread_cell
 from benchmarks.comparison.groups import by_median_loss
 from benchmarks.comparison.groups import grouped
@@ -65,9 +66,13 @@ def seconds_table(rows):
     Returns:
         String, Markdown.
     """
-    header = ["optimizer", "batch size", "seeds", *map(str, LOSSES)]
+    header = ["optimizer", "batch size", "seeds", *map(str, LOSSES), "settings"]
     lines = [
-        _first_cells(timed) + [crossing_cell(timed, loss) for loss in LOSSES]
+        [
+            *_first_cells(timed),
+            *(crossing_cell(timed, loss) for loss in LOSSES),
+            settings_cell(timed[0]["configuration"]["settings"]),
+        ]
         for _, timed in _ranked(rows)
         if timed
     ]

@@ -1,5 +1,6 @@
 """The tables of the comparison, from its rows alone."""
 
+from benchmarks.comparison import ahead_report
 from benchmarks.comparison import experiments
 from benchmarks.comparison import headline_report
 from benchmarks.comparison import tuning
@@ -28,6 +29,10 @@ from benchmarks.comparison.tasks import TASKS
 COST_CELLS = {
     experiments.FINAL: seconds_taken,
     experiments.SECONDS: epochs_and_seconds_taken,
+}
+BUDGETS = {
+    experiments.FINAL: "equal epochs",
+    experiments.SECONDS: "about equal seconds",
 }
 _INTRODUCTION = """\
 # LocoProp beside other optimizers
@@ -59,6 +64,7 @@ def tables(rows):
     """
     rows = sorted(rows, key=lambda row: text_of(row["configuration"]))
     made = {}
+    ranked_by_budget = {}
     for purpose, cost_cell in COST_CELLS.items():
         ranked = {
             problem: sorted(
@@ -68,10 +74,13 @@ def tables(rows):
             if (chosen := chosen_rows(rows, purpose=purpose, problem=problem))
         }
         if ranked:
+            ranked_by_budget[BUDGETS[purpose]] = ranked
             for name, text in summary_tables(ranked, cost_cell).items():
                 made[f"{purpose} {name}"] = text
         for problem, groups in ranked.items():
             made[f"{purpose} {problem}"] = _final_table(groups, problem)
+    if ranked_by_budget:
+        made["ahead of ours"] = ahead_report.table(ranked_by_budget)
     headline = chosen_rows(rows, purpose=experiments.HEADLINE)
     if headline:
         made["headline"] = headline_report.losses_table(headline)
@@ -191,8 +200,7 @@ def _varying(rows, shown):
 def _title(name):
     purpose, _, rest = name.partition(" ")
     titles = {
-        experiments.FINAL: "{}: equal epochs",
-        experiments.SECONDS: "{}: about equal seconds",
+        **{purpose: f"{{}}: {budget}" for purpose, budget in BUDGETS.items()},
         "tuning": "Tuning on the problem: {}",
         "ablation": "Ablation: {}",
     }

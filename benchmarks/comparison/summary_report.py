@@ -9,6 +9,7 @@ from benchmarks.comparison.cells import markdown_table
 from benchmarks.comparison.cells import number_cell
 from benchmarks.comparison.cells import optimizer_cell
 from benchmarks.comparison.cells import training_seconds
+from benchmarks.comparison.groups import best_of_each
 from benchmarks.comparison.tasks import TASKS
 
 # All losses in one table would be too wide to read.
@@ -30,9 +31,7 @@ def summary_tables(ranked, cost_cell):
     Returns:
         Dict of `"places"` and of those of `KINDS` that there are: Markdown.
     """
-    best = {
-        problem: _best_of_each(groups) for problem, groups in ranked.items()
-    }
+    best = {problem: best_of_each(groups) for problem, groups in ranked.items()}
     made = {"places": _table(best, lambda place, problem, runs: str(place))}
     for kind, targets in KINDS.items():
         chosen = {
@@ -58,14 +57,6 @@ def epochs_and_seconds_taken(runs):
     return (
         f"{_count(runs[0]['configuration']['epochs'])}, {seconds_taken(runs)}"
     )
-
-
-def _best_of_each(groups):
-    """Optimizer: runs, in their order."""
-    best = {}
-    for runs in groups:
-        best.setdefault(runs[0]["configuration"]["optimizer"], runs)
-    return best
 
 
 def _table(best, cell):

@@ -183,7 +183,7 @@ VERDICTS = [
         ),
     ),
     (
-        "In about 40 seconds on two cores,",
+        "With each optimizer tuned, about 40 seconds take",
         lambda: all(
             37 < medians(SECONDS, "mnist", "seconds")[name] < 43
             for name in ("Adam", OURS, AUTO)
@@ -191,8 +191,8 @@ VERDICTS = [
     ),
     (
         "On convolutional networks `LocoProp()` is faster, and went lower as "
-        "it comes, but, at equal epochs, not when both were tuned; on networks "
-        "with normalizations or attention it is faster and goes lower, too.",
+        "it comes, but not, at equal epochs, when both were tuned; with "
+        "normalizations or attention it is faster and goes lower.",
         lambda: (
             all(
                 mine < automatic

@@ -119,6 +119,7 @@ def test_the_other_tables():
         **dict.fromkeys(("70", "60"), "7 s (1)"),
         "57": "35 s (5)",
         **dict.fromkeys(("55", "53", "52", "51"), "not in 5"),
+        "settings": "learning_rate=0.001",
     }
     [_, _, line] = cells(made["tuning mnist"])
     assert line[1:6] == ["3", "1", "100", "95", "1"]
@@ -127,6 +128,32 @@ def test_the_other_tables():
     assert "test accuracy, %" not in made["final mnist"]
     assert "66" in made["ablation variant"]
     assert "residual connections" in made["unsupported"]
+
+
+def test_what_came_lower_than_the_best_of_ours():
+    rows = [
+        row("final", "Muon", [9.0, 0.3]),
+        row("final", "Adam", [9.0, 0.4, 0.2]),
+        row("final", "LocoProp()", [9.0, 0.5]),
+        row("final", "LocoProp.paper()", [9.0, 0.6]),
+        row("final", "Lion", [9.0, 0.7]),
+        row("final_seconds", "LocoProp.paper()", [9.0, 0.1]),
+        row("final_seconds", "Adam", [9.0, 0.4]),
+        row("final", "Adam", [9.0, 0.8], problem="classifier"),
+    ]
+    header, _, *lines = cells(report.tables(rows)["ahead of ours"])
+    assert "equal epochs" in header[1] and "equal seconds" in header[3]
+    assert lines == [
+        [
+            "MNIST autoencoder",
+            "**`LocoProp()`** 0.5, 7 s",
+            "Adam 0.2, 14 s; Muon 0.3, 7 s",
+            "**`LocoProp.paper()`** 0.1, 7 s",
+            "none",
+        ],
+        # None of ours, and no runs of the second budget.
+        ["Fashion-MNIST classifier", "–", "Adam 0.8, 7 s", "–", "–"],
+    ]
 
 
 def test_ablations_show_what_was_changed():
