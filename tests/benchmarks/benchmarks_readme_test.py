@@ -1,6 +1,5 @@
-"""Sentences of benchmarks/README.md: their numbers, and who is ahead."""
+"""Other sentences of benchmarks/README.md: their numbers, and who is ahead."""
 
-import math
 import re
 
 import pytest
@@ -12,7 +11,6 @@ from benchmarks.comparison.peers import PEERS
 from tests.recorded_results import AUTO
 from tests.recorded_results import KFAC
 from tests.recorded_results import OURS
-from tests.recorded_results import PORT
 from tests.recorded_results import ROOT
 from tests.recorded_results import SHAMPOO
 from tests.recorded_results import SOAP
@@ -21,8 +19,6 @@ from tests.recorded_results import ends
 from tests.recorded_results import headlines_on_a_gpu
 from tests.recorded_results import rows_of
 from tests.recorded_results import smallest_and_largest
-from tests.recorded_results import trial_losses
-from tests.recorded_results import trials_everywhere
 from tests.recorded_results import wall_clock
 from tests.recorded_results import words_of
 
@@ -49,10 +45,6 @@ def seconds_of_the_default():
     ]
 
 
-def numbers_of_trials(problem):
-    return {name: len(trials_everywhere(problem, name)) for name in PEERS}
-
-
 def of_batches_of_1000_over_125():
     """Optimizer: ratios of the train loss and of epochs per second."""
     compared = {}
@@ -64,31 +56,6 @@ def of_batches_of_1000_over_125():
             "rate": small_seconds / large_seconds,
         }
     return compared
-
-
-def settings_at_an_end(problem):
-    """Of best ones: names of optimizers and settings.
-
-    Zero, which turns something off, is no end, nor is one of two values, nor a
-    number that is a name, as Shampoo's `graft_type`.
-    """
-    found = set()
-    for name, peer in PEERS.items():
-        best = tuning.best_settings(
-            trials_everywhere(problem, name), problem, name
-        )
-        for setting, space in peer.space.items():
-            if hasattr(space, "choices"):
-                numbers = [n for n in space.choices if not isinstance(n, str)]
-                ends = [min(numbers), max(numbers)] if len(numbers) > 2 else []
-                is_at_end = best.get(setting) in ends
-            else:
-                value = best.get(setting, math.sqrt(space.low * space.high))
-                ratio = min(value / space.low, space.high / value)
-                is_at_end = ratio < 1.05
-            if is_at_end and best[setting] and setting != "graft_type":
-                found.add((name, setting))
-    return found
 
 
 def in_common_with_an_h100():
@@ -234,20 +201,6 @@ CLAIMS = [
         ),
     ),
     (
-        "it is {} (the PyTorch port) to {} (Adam and AdamW) there, and on the "
-        "classifier {}, but for {} of K-FAC and {} of Adafactor.",
-        lambda: [
-            (first[PORT], first["Adam"], second["Adam"], second[KFAC])
-            + (second["Adafactor"],)
-            for first in [numbers_of_trials("mnist")]
-            for second in [numbers_of_trials("classifier")]
-            if set(smallest_and_largest(first.values()))
-            == {first[PORT], first["AdamW"]}
-            and first["Adam"] == first["AdamW"]
-            and len(set(second.values())) == 3
-        ][0],
-    ),
-    (
         "took {:.1f} to {:.1f} times as long on Fashion-MNIST as on MNIST:",
         lambda: smallest_and_largest(slower_than_on_mnist()),
     ),
@@ -260,62 +213,12 @@ CLAIMS = [
         ][0],
     ),
     (
-        "With ReLU the changes took it from {:.1f} to {:.1f}:",
-        lambda: [
-            min(map(tuning.score, tuning.trials_of(rows, "relu", AUTO)))
-            for rows in map(rows_of, ("comparison_on_gpu", "comparison"))
-        ],
-    ),
-    (
         "the same but for their seconds, {:.0f} to {:.0f}, which",
         lambda: smallest_and_largest(seconds_of_the_default()),
     ),
 ]
 # What it says, and why it is so.
 VERDICTS = [
-    (
-        "on the autoencoder six each of Adam and AdamW, three each of SGD and "
-        "K-FAC, one of Lion.",
-        lambda: (
-            {
-                name: more
-                for name in PEERS
-                if (more := len(trial_losses(name, "mnist")) - tuning.TRIALS)
-                > 0
-            }
-            == {"Adam": 6, "AdamW": 6, "SGD, momentum": 3, KFAC: 3, "Lion": 1}
-        ),
-    ),
-    (
-        'They search one setting (`"auto"`) to five (Muon).',
-        lambda: (
-            [len(PEERS[name].space) for name in (AUTO, "Muon")]
-            == [*smallest_and_largest([len(p.space) for p in PEERS.values()])]
-            == [1, 5]
-        ),
-    ),
-    (
-        "best ones are still at an end: on the autoencoder `beta_2` of Adam "
-        "and `curvature_ema` of K-FAC (both 0.8, the lowest), `damping` of "
-        '`"auto"` and `momentum` of the port, on the classifier `momentum` of '
-        "`LocoProp()` and of the port, `beta_2` of Lion and of Shampoo.",
-        lambda: (
-            settings_at_an_end("mnist")
-            == {
-                ("Adam", "beta_2"),
-                (KFAC, "curvature_ema"),
-                (AUTO, "damping"),
-                (PORT, "momentum"),
-            }
-            and settings_at_an_end("classifier")
-            == {
-                (OURS, "momentum"),
-                (PORT, "momentum"),
-                ("Lion", "beta_2"),
-                (SHAMPOO, "beta_2"),
-            }
-        ),
-    ),
     (
         "Of nine settings of the autoencoder's trials that two cores and the "
         "H100 have in common, eight come to the same there within 1.1 percent",
@@ -344,14 +247,6 @@ VERDICTS = [
         "with an eighth of the batch an epoch takes less than half the time "
         "that it does with all rows.",
         lambda: seconds_of_slices(128) < 0.5 * seconds_of_slices("all"),
-    ),
-    (
-        'On the Fashion-MNIST autoencoder the six dampings of `"auto"` come to '
-        "the same",
-        lambda: (
-            len(trial_losses(AUTO, "fashion")) == 6
-            and len(set(trial_losses(AUTO, "fashion"))) == 1
-        ),
     ),
 ]
 
