@@ -81,15 +81,21 @@ def name_of(activation):
 def _activation_behind(layer, kind, graph):
     activation = kind.core(layer).activation
     if not is_linear(activation):
-        return activation, ""
+        return _inner(activation) or activation, ""
     last = layer
     follower = graph.follower(layer)
     while follower is not None and is_activation_layer(follower):
         if not is_linear(follower):
-            inner = getattr(follower, "activation", None)
-            return inner or follower, f" ({follower.name})"
+            return _inner(follower) or follower, f" ({follower.name})"
         last, follower = follower, graph.follower(follower)
     of_loss = graph.activation_of_loss(last)
     if of_loss is not None:
         return of_loss, " (of the loss)"
     return activation, ""
+
+
+def _inner(activation):
+    """The function of an `Activation` layer, or `None`."""
+    if is_activation_layer(activation):
+        return getattr(activation, "activation", None)
+    return None

@@ -60,7 +60,7 @@ def counted_rows(record, gradient, doubted):
     # A layer may work on parts of examples, which then follow each other.
     examples = ops.shape(doubted)[0]
     if isinstance(parts, int) and isinstance(examples, int):
-        example_of_part = np.arange(parts) * examples // larger(parts, 1)
+        example_of_part = np.arange(parts) * examples // parts
     else:
         parts, examples = ops.cast(parts, "int64"), ops.cast(examples, "int64")
         # A division of integers by zero ends the process.

@@ -47,22 +47,27 @@ def update_moments(solver, network, matrices, seed):
     (_, records, _), gradients = backend.pulled_back(forward, cotangents)
     solver.begin_update(network.examples)
     doubted = doubted_examples(records, network.sample_weight)
-    reached = [
-        (record, gradient)
-        for record, gradient in zip(records, gradients)
-        if gradient is not None
-    ]
     for matrix in matrices:
         calls = [
             _rows_of_call(
-                record, in_full_precision(gradient), doubted, network.examples
+                record,
+                in_full_precision(_or_zeros(gradient, record)),
+                doubted,
+                network.examples,
             )
-            for record, gradient in reached
+            for record, gradient in zip(records, gradients)
             if record.layer is matrix.layer
         ]
         if calls:
             solver.average(matrix.weights[0], calls)
     solver.refresh()
+
+
+def _or_zeros(gradient, record):
+    """What no output depends on, as a loss that a layer adds, has none."""
+    if gradient is None:
+        return ops.zeros_like(record.preactivation)
+    return gradient
 
 
 def _rows_of_call(record, gradient, doubted, examples):

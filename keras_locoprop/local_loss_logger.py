@@ -95,9 +95,21 @@ class LocalLossLogger(keras.callbacks.Callback):
         if optimizer is not None:
             self._leave(optimizer)
             if is_to_observe:
+                self._dismiss_those_of_other_trainings(optimizer)
                 optimizer.observers.append(self._observe)
             # The compiled step does not know of the observer, or still does.
             self.model.make_train_function(force=True)
+
+    def _dismiss_those_of_other_trainings(self, optimizer):
+        """Keras does not end a training that was interrupted."""
+        for observer in list(optimizer.observers):
+            owner = getattr(observer, "__self__", None)
+            # In one training all callbacks are given the same object.
+            if (
+                isinstance(owner, LocalLossLogger)
+                and owner.params is not self.params
+            ):
+                optimizer.observers.remove(observer)
 
     def _leave(self, optimizer):
         if self._observe in optimizer.observers:

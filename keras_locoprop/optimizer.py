@@ -137,7 +137,8 @@ class LocoProp(keras.optimizers.Optimizer):
             adapted. Defaults to `0.05`.
         curvature_period: Integer, steps between two updates of what
             `solver="exact"` knows of the curvature, but for the first five,
-            which all update it. Defaults to `10`.
+            which all update it. A layer of which no row has counted yet waits
+            for the next one. Defaults to `10`.
         maximum_width: Integer: layers with more inputs than this are solved by
             the inner optimizer, such with more units scaled by unit. Defaults
             to `4096`.

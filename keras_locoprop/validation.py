@@ -127,8 +127,10 @@ def resolve_optimizer(argument, identifier, unusable):
 
 
 def check_rate_is_constant(argument, optimizer, is_automatic, solver):
-    """Raises if the rate of the inner optimizer is used once for all, and is
-    no number.
+    """Raises if a schedule would stay at its first value.
+
+    With an automatic step, and beside exact solutions, the rate of the inner
+    optimizer is read once.
 
     Args:
         argument: String, the name of the argument.
@@ -136,9 +138,9 @@ def check_rate_is_constant(argument, optimizer, is_automatic, solver):
         is_automatic: Boolean: whether LocoProp's rate is `"auto"`.
         solver: String.
     """
-    is_used = is_automatic and solver not in WITHOUT_RATE or solver == "exact"
-    rate = optimizer.get_config()["learning_rate"]
-    if is_used and not isinstance(rate, float):
+    is_read = is_automatic and solver not in WITHOUT_RATE or solver == "exact"
+    rate = optimizer.get_config().get("learning_rate")
+    if is_read and isinstance(rate, dict):
         raise ValueError(
             f"`{argument}` must have a number for its learning rate where "
             '`learning_rate="auto"` or `solver="exact"` multiply it by '

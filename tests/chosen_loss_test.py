@@ -82,22 +82,31 @@ def test_prelu_matches_its_slopes_of_the_day(data):
     assert np.all(slope.alpha.numpy() != before)
 
 
+def bent(z):
+    return z + 0.1 * keras.ops.sin(z)
+
+
+@pytest.mark.parametrize("is_argument", [False, True])
 @pytest.mark.parametrize(
-    "follower",
+    ("make", "why"),
     [
-        layers.ReLU(threshold=1.0),
-        layers.Softmax(axis=1),
-        layers.Activation("gelu"),
+        (lambda: layers.ReLU(threshold=1.0), "ReLU is discontinuous, falls"),
+        (lambda: layers.Softmax(axis=1), "Softmax is discontinuous, falls"),
+        (lambda: layers.Activation("gelu"), "gelu is not monotone"),
+        (lambda: layers.Activation(bent), "bent is unregistered"),
     ],
-    ids=["jumps", "other_axis", "not_monotone"],
+    ids=["jumps", "other_axis", "not_monotone", "unregistered"],
 )
-def test_an_activation_layer_without_a_matching_loss(follower):
+def test_an_activation_layer_without_a_matching_loss(make, why, is_argument):
     inputs = keras.Input((4, FEATURES))
-    model = keras.Model(inputs, follower(dense()(inputs)))
-    row = rows_of(model)["dense"]
+    if is_argument:
+        outputs = layers.Dense(3, make(), name="dense")(inputs)
+    else:
+        outputs = make()(dense()(inputs))
+    row = rows_of(keras.Model(inputs, outputs))["dense"]
     assert row.trained_by == "squared loss"
-    assert "no matching loss" in row.reason
-    assert "unregistered" not in row.reason
+    assert row.reason.startswith(why)
+    assert row.reason.endswith(": no matching loss")
 
 
 @pytest.mark.parametrize(

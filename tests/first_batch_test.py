@@ -91,9 +91,18 @@ def test_variables_of_any_kind(run_eagerly, data):
 @pytest.mark.not_on(
     "jax", "torch", reason="Keras builds models without `training` there"
 )
-@pytest.mark.parametrize("rate", [1e-3, "auto"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"learning_rate": 1e-3},
+        {"learning_rate": "auto"},
+        {"solver": "exact"},
+        {"solver": "exact", "output_scaling": "unit"},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("run_eagerly", [False, True])
-def test_a_layer_that_is_called_in_training_alone(run_eagerly, rate, data):
+def test_a_layer_that_is_called_in_training_alone(run_eagerly, arguments, data):
     class WithAuxiliaryHead(keras_locoprop.Model):
         def __init__(self):
             super().__init__()
@@ -108,11 +117,13 @@ def test_a_layer_that_is_called_in_training_alone(run_eagerly, rate, data):
             return self.head(hidden)
 
     model = WithAuxiliaryHead()
-    model.compile(LocoProp(rate), "mse", run_eagerly=run_eagerly)
+    model.compile(LocoProp(**arguments), "mse", run_eagerly=run_eagerly)
     model.fit(*data, batch_size=BATCH, verbose=0)
     before = keras.ops.convert_to_numpy(model.auxiliary.kernel)
     model.fit(*data, batch_size=BATCH, verbose=0)
-    assert np.all(keras.ops.convert_to_numpy(model.auxiliary.kernel) != before)
+    after = keras.ops.convert_to_numpy(model.auxiliary.kernel)
+    assert np.all(after != before)
+    assert np.max(np.abs(after)) < 10.0
 
 
 @pytest.mark.not_on(

@@ -230,3 +230,22 @@ def test_epochs_whose_steps_were_all_skipped_have_no_numbers(data):
     history = fit(make_model(), (x * np.nan, y), LocalLossLogger())
     assert np.isnan(history["displacement/last"]).all()
     assert history["skipped_steps"] == [1]
+
+
+def test_loggers_of_a_training_that_was_interrupted_are_gone(data):
+    class Interruption(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    model = make_model()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*data, callbacks=[LocalLossLogger(), Interruption()])
+    observers = []
+    count = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: observers.extend(
+            model.optimizer.observers
+        )
+    )
+    model.fit(*data, callbacks=[LocalLossLogger(), count], verbose=0)
+    assert len(observers) == 1
+    assert not model.optimizer.observers

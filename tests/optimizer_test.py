@@ -172,6 +172,11 @@ def test_arguments_that_do_not_go_together(arguments, message):
         LocoProp(**arguments)
 
 
+def test_a_schedule_suits_solvers_that_do_not_read_it():
+    LocoProp("auto", solver="conjugate_gradient", inner_optimizer=falling())
+    LocoProp(inner_optimizer=falling())
+
+
 def test_what_an_automatic_step_brings_with_it():
     optimizer = LocoProp("auto")
     assert optimizer.solver == "exact"

@@ -88,3 +88,27 @@ def test_a_call_on_no_rows(arguments, sample_weight, x):
 
     optimizer = LocoProp(**arguments)
     trains(Experts(), x, optimizer, sample_weight=sample_weight)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="its rows of unknown number"
+)
+@pytest.mark.parametrize("learning_rate", [None, "auto"])
+@pytest.mark.parametrize("sample_weight", [None, np.arange(EXAMPLES) % 2.0])
+def test_a_call_on_no_rows_of_a_number_not_known(
+    learning_rate, sample_weight, x
+):
+    import tensorflow as tf
+
+    class Routed(keras_locoprop.Model):
+        def __init__(self):
+            super().__init__()
+            self.busy = layers.Dense(FEATURES)
+            self.idle = layers.Dense(FEATURES)
+
+        def call(self, inputs):
+            rows = tf.boolean_mask(inputs, inputs[:, 0] > 1e6)
+            return self.busy(inputs) + ops.sum(self.idle(rows))
+
+    optimizer = LocoProp(learning_rate)
+    trains(Routed(), x, optimizer, sample_weight=sample_weight)

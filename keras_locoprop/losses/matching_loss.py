@@ -75,7 +75,7 @@ def check_is_gradient(activation, potential, elementwise):
     """
     units = 1 if elementwise else 5
     # Incommensurate directions, and no grid point on the usual kinks.
-    direction = ops.cos(1.0 + ops.arange(units, dtype="float32"))
+    direction = ops.cos(ops.linspace(1.0, float(units), units))
     positions = ops.reshape(ops.linspace(-4.03, 4.01, 61), (-1, 1))
     half_width = 1e-2
 

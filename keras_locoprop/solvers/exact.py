@@ -110,7 +110,7 @@ class ExactSolver:
         return ops.logical_or(step < FIRST_STEPS, step % self.period == 0)
 
     def begin_update(self, examples):
-        """Makes room for the moments of a batch of so many examples."""
+        """Sets what remains of the moments beside those of so many examples."""
         examples = ops.cast(examples, self.curvature_size.dtype)
         self._decay = ops.clip(ops.exp(-examples / MEMORY), 0.5, 0.97)
 

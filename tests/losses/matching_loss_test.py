@@ -138,6 +138,10 @@ def test_register_own_activation():
     assert loss.name == "shrunk"
 
 
+def test_register_in_double_precision(float64):
+    register_matching_loss(lambda z: 2.0 * z, ops.square)
+
+
 def test_register_activation_of_the_whole_row():
     def halved_softmax(z):
         return ops.softmax(z / 2.0)
