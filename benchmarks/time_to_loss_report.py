@@ -21,7 +21,7 @@ _TICKS = {
     "classifier": (0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5),
 }
 _PEER = "kfac-jax"
-# Of the first one that a name begins with; as in the comparison's pictures.
+# By what a name begins with; as in the comparison's pictures.
 _COLOURS = {
     "Adam": "#1f77b4",
     _PEER: "#2ca02c",
@@ -93,7 +93,7 @@ def draw(rows, path):
                     label=f"{name}, batches of {size}",
                     color=_colour(name),
                     linewidth=2.2 if is_ours else 1.4,
-                    linestyle=_style(is_ours, size, TASKS[problem]),
+                    linestyle=_style(is_ours, row, TASKS[problem]),
                 )
             panel.set_yscale("log")
             panel.set_ylim(*_LIMITS[problem])
@@ -116,13 +116,15 @@ def draw(rows, path):
 
 
 def _colour(name):
-    return next(
-        colour for start, colour in _COLOURS.items() if name.startswith(start)
-    )
+    # The longest beginning is the most special.
+    known = [start for start in _COLOURS if name.startswith(start)]
+    return _COLOURS[max(known, key=len)] if known else "black"
 
 
-def _style(is_ours, batch_size, task):
-    if batch_size != task.batch_size:
+def _style(is_ours, row, task):
+    if _place(row):
+        return "-."
+    if row["batch_size"] != task.batch_size:
         return ":"
     return "-" if is_ours else "--"
 

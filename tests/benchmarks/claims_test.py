@@ -305,8 +305,7 @@ CLAIMS = [
         ),
     ),
     (
-        "its test loss rises again, from {:.1f} after 10 epochs to {:.1f} "
-        "after [100]",
+        'that of `"auto"` rises again, from {:.1f} after 10 epochs to {:.1f}.',
         lambda: map(headline_test_loss_of_auto, (10, 100)),
     ),
     (

@@ -105,9 +105,9 @@ VERDICTS = [
     ),
     (
         "on the convolutional network and the transformer, on another "
-        "processor, it came to others within 15 percent.",
+        "processor, it came to others within 16 percent.",
         lambda: all(
-            max(map(abs, changes_of_auto(problem))) < 0.155
+            max(map(abs, changes_of_auto(problem))) < 0.16
             for problem in ("convolutional", "transformer")
         ),
     ),
